@@ -1,0 +1,13 @@
+#!/bin/sh
+# Micro benchmarks (every program build/bench_*), then each comparison script of bench/ in turn.
+set -eu
+cd "$(dirname "$0")/../.."
+conf/packages/install.sh build run bench
+cmake --preset release -DGATEHOUSE_BENCH=ON -DCMAKE_MESSAGE_LOG_LEVEL=WARNING >/dev/null
+cmake --build build
+for program in build/bench_*; do
+  [ ! -x "$program" ] || "$program"
+done
+for script in bench/*.sh; do
+  [ ! -x "$script" ] || "$script"
+done
