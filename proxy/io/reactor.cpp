@@ -1,0 +1,203 @@
+#include "proxy/io/reactor.hpp"
+
+#include <cerrno>
+#include <exception>
+#include <system_error>
+
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace gatehouse::io {
+
+// ---- Descriptor ----
+
+Descriptor::Descriptor(Reactor& reactor, int fd) : reactor_(reactor), fd_(fd) { reactor_.add(*this); }
+
+Descriptor::~Descriptor() { reactor_.forget(*this); }
+
+void Descriptor::wait_read(Operation& operation, TimePoint deadline) {
+  read_.waiting = &operation;
+  reactor_.arm(read_, deadline);
+}
+
+void Descriptor::wait_write(Operation& operation, TimePoint deadline) {
+  write_.waiting = &operation;
+  reactor_.arm(write_, deadline);
+}
+
+void Descriptor::extend_read(TimePoint deadline) { reactor_.arm(read_, deadline); }
+void Descriptor::extend_write(TimePoint deadline) { reactor_.arm(write_, deadline); }
+
+void Descriptor::finish(Direction& direction) {
+  Operation* operation = direction.waiting;
+  for (Direction* side : {&read_, &write_}) {  // a TLS operation may wait for both
+    if (side->waiting != operation) continue;
+    side->waiting = nullptr;
+    side->disarm();
+  }
+  operation->waiter.resume();
+}
+
+void Descriptor::cancel() {
+  for (Direction* direction : {&read_, &write_}) {
+    Operation* operation = std::exchange(direction->waiting, nullptr);
+    if (operation == nullptr) continue;
+    direction->disarm();
+    if (operation->canceled) continue;  // it stood in both directions
+    operation->canceled = true;
+    reactor_.resume_soon(operation->waiter);
+  }
+}
+
+void Descriptor::on_events(std::uint32_t events) {
+  constexpr std::uint32_t kGone = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+  if ((events & kGone) != 0) peer_closed = true;
+  if ((events & (EPOLLIN | EPOLLPRI | kGone)) != 0) readable = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable = true;
+  // Resuming one side may end the connection and this object with it; the loop's slot says whether it did.
+  const int slot = reactor_.event_index_;
+  if (writable && write_.waiting != nullptr && write_.waiting->attempt(*write_.waiting)) {
+    finish(write_);
+    if (reactor_.events_[static_cast<std::size_t>(slot)].data.ptr != this) return;
+  }
+  if (readable && read_.waiting != nullptr && read_.waiting->attempt(*read_.waiting)) finish(read_);
+}
+
+void Descriptor::expire(Timer& timer) {
+  auto& direction = static_cast<Direction&>(timer);
+  if (direction.waiting == nullptr) return;
+  direction.waiting->expired = true;
+  direction.owner.finish(direction);
+}
+
+// ---- Reactor ----
+
+/// The frame that owns a spawned task; destroys itself at the end.
+struct Reactor::Root {
+  struct promise_type {
+    static void* operator new(std::size_t size) { return allocate_frame(size); }
+    static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
+    Root get_return_object() const noexcept { return {}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }  // run_root catches everything
+  };
+};
+
+Reactor::Root Reactor::run_root(Reactor& reactor, Task<void> task) {
+  ++reactor.live_tasks_;
+  try {
+    co_await task;
+  } catch (const std::exception& error) {
+    if (reactor.on_bug_) reactor.on_bug_(error.what());
+  } catch (...) {
+    if (reactor.on_bug_) reactor.on_bug_("unknown exception");
+  }
+  --reactor.live_tasks_;
+}
+
+Reactor::Reactor() : now_(Clock::now()), wheel_(now_) {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  wakeup_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (epoll_ < 0 || wakeup_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1 or eventfd");
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, wakeup_, &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl of the wake-up event");
+  }
+  read_clock();
+}
+
+Reactor::~Reactor() {
+  close(wakeup_);
+  close(epoll_);
+}
+
+void Reactor::add(Descriptor& descriptor) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = &descriptor;
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor.fd_, &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
+}
+
+void Reactor::forget(Descriptor& descriptor) noexcept {
+  // The kernel forgets the descriptor when it is closed; events of this round that name it are dropped here.
+  for (int i = event_index_; i < event_count_; ++i) {
+    auto& event = events_[static_cast<std::size_t>(i)];
+    if (event.data.ptr == &descriptor) event.data.ptr = this;
+  }
+}
+
+void Reactor::read_clock() noexcept {
+  now_ = Clock::now();
+  timespec wall{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &wall);
+  wall_ms_ = static_cast<std::int64_t>(wall.tv_sec) * 1000 + wall.tv_nsec / 1000000;
+}
+
+void Reactor::stop() {
+  stopping_.store(true, std::memory_order_release);
+  post({});
+}
+
+void Reactor::post(std::function<void()> work) {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    if (work) posted_.push_back(std::move(work));
+  }
+  if (!woken_.exchange(true, std::memory_order_acq_rel)) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = write(wakeup_, &one, sizeof one);
+  }
+}
+
+void Reactor::run_posted() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = read(wakeup_, &count, sizeof count);
+  woken_.store(false, std::memory_order_release);
+  std::vector<std::function<void()>> work;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    work.swap(posted_);
+  }
+  for (auto& item : work) item();
+}
+
+void Reactor::run_ready() {
+  while (!ready_.empty()) {
+    resuming_.swap(ready_);
+    for (const auto coroutine : resuming_) coroutine.resume();
+    resuming_.clear();
+  }
+}
+
+void Reactor::spawn(Task<void> task) { run_root(*this, std::move(task)); }
+
+void Reactor::run() {
+  while (!stopping_.load(std::memory_order_acquire)) {
+    run_ready();
+    const int wait = ready_.empty() ? static_cast<int>(wheel_.next_wait(now_).count()) : 0;
+    event_count_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), wait);
+    ++rounds_;
+    read_clock();
+    if (event_count_ < 0) event_count_ = 0;  // EINTR
+    for (event_index_ = 0; event_index_ < event_count_; ++event_index_) {
+      const epoll_event event = events_[static_cast<std::size_t>(event_index_)];
+      if (event.data.ptr == nullptr) {
+        run_posted();
+      } else if (event.data.ptr != this) {
+        static_cast<Descriptor*>(event.data.ptr)->on_events(event.events);
+      }
+    }
+    event_count_ = event_index_ = 0;
+    run_ready();
+    wheel_.advance(now_);
+  }
+}
+
+}  // namespace gatehouse::io

@@ -1,0 +1,135 @@
+// A byte stream to a peer: plain TCP, a unix socket, or TLS directly on the socket. Its users do not know which.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <span>
+
+#include <openssl/ssl.h>
+#include <sys/uio.h>
+
+#include "proxy/base/error.hpp"
+#include "proxy/io/socket.hpp"
+
+namespace gatehouse::io {
+
+struct SslDeleter {
+  void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
+};
+using SslPtr = std::unique_ptr<SSL, SslDeleter>;
+
+/// Owns the socket and, after a start_tls(), the TLS state on it. Movable while no operation waits.
+class Stream {
+ public:
+  Stream() = default;
+  explicit Stream(Socket socket) noexcept : socket_(std::move(socket)) {}
+  Stream(Stream&&) noexcept = default;
+  Stream& operator=(Stream&& other) noexcept {
+    ssl_ = nullptr;  // before the socket that its BIO refers to
+    socket_ = std::move(other.socket_);
+    ssl_ = std::move(other.ssl_);
+    return *this;
+  }
+
+  [[nodiscard]] bool is_open() const noexcept { return socket_.is_open(); }
+  [[nodiscard]] Socket& socket() noexcept { return socket_; }
+  [[nodiscard]] const Socket& socket() const noexcept { return socket_; }
+  [[nodiscard]] SSL* ssl() const noexcept { return ssl_.get(); }
+
+  /// Puts TLS on the socket; the role (accept or connect state) is set on `ssl` by the caller. A Handshake must follow.
+  void start_tls(SslPtr ssl);
+
+  /// Bytes that were received but not read yet are waiting inside the TLS layer.
+  [[nodiscard]] bool has_buffered() const noexcept { return ssl_ && SSL_has_pending(ssl_.get()) == 1; }
+
+  /// Sends TLS's close_notify if that needs no waiting, then closes.
+  void close() noexcept;
+
+  /// Ends waiting operations with Reason::canceled.
+  void cancel() { socket_.cancel(); }
+
+ private:
+  Socket socket_;
+  SslPtr ssl_;
+};
+
+/// What the operations of a stream share.
+template <class Derived>
+struct StreamOperation : SocketOperation<Derived> {
+  StreamOperation(Stream& stream_, Milliseconds timeout_) noexcept
+      : SocketOperation<Derived>(stream_.socket(), timeout_), stream(stream_) {}
+  Stream& stream;
+
+ protected:
+  /// Reads what SSL_get_error says of `outcome`: true when the operation is over.
+  bool settle_tls(int outcome, bool& end_of_stream);
+};
+
+/// Receives at least one byte; 0 is the end of the stream. Fails with timed_out, canceled or io_failed.
+struct Receive : StreamOperation<Receive> {
+  Receive(Stream& stream_, std::span<char> into_, Milliseconds timeout_) noexcept
+      : StreamOperation(stream_, timeout_), into(into_) {}
+  bool try_once();
+  bool try_now() { return (socket.descriptor().readable || stream.has_buffered()) && try_once(); }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    waiter = coroutine;
+    socket.descriptor().wait_read(*this, deadline());
+  }
+  Result<std::size_t> await_resume() const {
+    if (const Error e = failure(); e.reason != Reason::none) return e;
+    return received;
+  }
+  std::span<char> into;
+  std::size_t received = 0;
+};
+
+/// Sends everything; `timeout` is between two successful writes, as nginx's send_timeout. The vectors are consumed in
+/// place; under TLS small parts are gathered into full records.
+struct Send : StreamOperation<Send> {
+  Send(Stream& stream_, std::span<iovec> parts_, Milliseconds timeout_) noexcept
+      : StreamOperation(stream_, timeout_), parts(parts_) {}
+  bool try_once();
+  bool try_now() { return try_once(); }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    waiter = coroutine;
+    socket.descriptor().wait_write(*this, deadline());
+  }
+  Result<std::size_t> await_resume() const {
+    if (const Error e = failure(); e.reason != Reason::none) return e;
+    return sent;
+  }
+  std::span<iovec> parts;
+  std::size_t sent = 0;
+
+ private:
+  void consume(std::size_t count);
+  bool try_plain();
+  bool try_tls();
+};
+
+/// Runs the TLS handshake to its end; `timeout` is for the whole of it.
+struct Handshake : StreamOperation<Handshake> {
+  Handshake(Stream& stream_, Milliseconds timeout_) noexcept
+      : StreamOperation(stream_, timeout_), until(stream_.socket().reactor().now() + timeout_) {}
+  [[nodiscard]] TimePoint deadline() const noexcept { return until; }
+  bool try_once();
+  bool try_now() { return try_once(); }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    waiter = coroutine;
+    socket.descriptor().wait_read(*this, deadline());
+    if (SSL_want_write(stream.ssl()) != 0) socket.descriptor().wait_write(*this, deadline());
+  }
+  /// On failure the OpenSSL error queue of this thread holds the details until the next TLS operation.
+  Result<void> await_resume() const {
+    if (const Error e = failure(); e.reason != Reason::none) return e;
+    return {};
+  }
+  TimePoint until;
+};
+
+/// Waits until something can be read, without holding a buffer: an idle connection costs no memory for one.
+[[nodiscard]] inline WaitReadable wait_readable(Stream& stream, Milliseconds timeout) noexcept {
+  return WaitReadable(stream.socket(), timeout);
+}
+
+}  // namespace gatehouse::io
