@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "proxy/base/address.hpp"
+#include "proxy/base/log.hpp"
 #include "proxy/base/units.hpp"
 #include "proxy/config/regex.hpp"
 #include "proxy/config/value.hpp"
@@ -24,7 +25,7 @@ struct Position {
   std::uint32_t column = 0;
 };
 
-enum class LogLevel : std::uint8_t { debug, info, notice, warn, error, crit, alert, emerg };
+using gatehouse::LogLevel;
 
 /// `error_log FILE LEVEL`: "stderr", a path, or "syslog:..." as written.
 struct ErrorLogTarget {

@@ -1,0 +1,107 @@
+#include "proxy/base/log.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <ctime>
+#include <iterator>
+#include <system_error>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace gatehouse {
+namespace {
+
+constexpr std::array<std::string_view, 8> kLevelNames = {"debug", "info", "notice", "warn",
+                                                         "error", "crit", "alert",  "emerg"};
+constexpr std::size_t kLongestText = 16384;  // ModSecurity's lines are long; nginx cuts at 2,048
+
+int open_for_append(const std::string& path) {
+  return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+}
+
+}  // namespace
+
+std::string_view level_name(LogLevel level) noexcept { return kLevelNames[static_cast<std::size_t>(level)]; }
+
+std::optional<LogLevel> level_of(std::string_view name) noexcept {
+  const auto* found = std::find(kLevelNames.begin(), kLevelNames.end(), name);
+  if (found == kLevelNames.end()) return std::nullopt;
+  return static_cast<LogLevel>(found - kLevelNames.begin());
+}
+
+LogFile::LogFile(std::string path) : path_(std::move(path)) {
+  fd_ = path_ == "stderr" ? ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3) : open_for_append(path_);
+  if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "open() \"" + path_ + "\" failed");
+}
+
+LogFile::~LogFile() { ::close(fd_); }
+
+void LogFile::write(std::string_view bytes) const noexcept {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;  // a full disk must not stop the proxy
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+int LogFile::reopen() noexcept {
+  if (path_ == "stderr") return 0;
+  const int fresh = open_for_append(path_);
+  if (fresh < 0) return errno;
+  // dup3 swaps the file under the number atomically: writers on other threads need no lock.
+  const int code = ::dup3(fresh, fd_, O_CLOEXEC) < 0 ? errno : 0;
+  ::close(fresh);
+  return code;
+}
+
+std::shared_ptr<LogFile> LogFiles::open(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  std::weak_ptr<LogFile>& entry = files_[path];
+  if (auto file = entry.lock()) return file;
+  auto file = std::make_shared<LogFile>(path);
+  entry = file;
+  return file;
+}
+
+std::vector<std::string> LogFiles::reopen() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> failures;
+  for (auto& [path, entry] : files_) {
+    const auto file = entry.lock();
+    if (!file) continue;
+    if (const int code = file->reopen(); code != 0) {
+      failures.push_back(path + ": " + std::generic_category().message(code));
+    }
+  }
+  return failures;
+}
+
+ErrorLog::ErrorLog(std::vector<Target> targets) : targets_(std::move(targets)) {
+  for (const Target& target : targets_) lowest_ = std::min(lowest_, target.level);
+}
+
+void ErrorLog::write(LogLevel level, std::uint64_t connection, std::string_view text) const {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  std::tm local{};
+  localtime_r(&now.tv_sec, &local);
+  thread_local const auto thread_id = ::gettid();
+  fmt::memory_buffer line;
+  fmt::format_to(std::back_inserter(line), "{:04}/{:02}/{:02} {:02}:{:02}:{:02} [{}] {}#{}: ", local.tm_year + 1900,
+                 local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, level_name(level), ::getpid(),
+                 thread_id);
+  if (connection != 0) fmt::format_to(std::back_inserter(line), "*{} ", connection);
+  const std::size_t start = line.size();
+  line.append(text.substr(0, kLongestText));
+  std::replace_if(
+      line.data() + start, line.data() + line.size(), [](char c) { return c == '\n' || c == '\r' || c == '\0'; }, ' ');
+  line.push_back('\n');
+  for (const Target& target : targets_) {
+    if (level >= target.level) target.file->write({line.data(), line.size()});
+  }
+}
+
+}  // namespace gatehouse
