@@ -17,7 +17,7 @@ enum CharClass : std::uint8_t {
   kFieldValue = 8,  ///< HTAB, SP, VCHAR and obs-text, RFC 9110 section 5.5
   kTarget = 16,     ///< VCHAR without '#', what may stand in a request-target
   kRegName = 32,    ///< unreserved of RFC 3986: a host name without sub-delims and escapes
-  kPlainPath = 64,  ///< a path byte that normalisation never changes and that cannot start something it would change
+  kPlainPath = 64,  ///< a path byte that needs no look at its neighbours to be known as it stands
 };
 
 namespace detail {
@@ -36,7 +36,7 @@ consteval std::array<std::uint8_t, 256> make_char_classes() {
     if (visible || c == ' ' || c == '\t' || c >= 0x80) bits |= kFieldValue;
     if (visible && c != '#') bits |= kTarget;
     if (alnum || in("-._~")) bits |= kRegName;
-    if (visible && !in("#%/?\\;.")) bits |= kPlainPath;
+    if (visible && !in("#%/?\\")) bits |= kPlainPath;
     table[c] = static_cast<std::uint8_t>(bits);
   }
   return table;

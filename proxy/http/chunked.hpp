@@ -50,6 +50,8 @@ class ChunkedDecoder {
 
   explicit ChunkedDecoder(BodyOf body_of, const ChunkLimits& limits = {}) noexcept
       : limits_(limits), body_of_(body_of) {}
+  ChunkedDecoder(const ChunkedDecoder&) = delete;  // trailers() points into the object
+  ChunkedDecoder& operator=(const ChunkedDecoder&) = delete;
 
   [[nodiscard]] Step next(std::string_view unread);
 
@@ -92,7 +94,6 @@ class ChunkedDecoder {
   bool take_extension_byte(char c) noexcept;
   bool take_framing_byte(char c);
   bool take_trailer_byte(char c);
-  bool end_trailer_line();
   bool collect_trailers();
   bool fail(Reason reason) noexcept;
   [[nodiscard]] Reason bad_syntax() const noexcept;
@@ -101,8 +102,7 @@ class ChunkedDecoder {
   std::uint64_t left_ = 0;  // of the current chunk's data
   std::size_t extension_line_ = 0;
   std::size_t extensions_ = 0;
-  std::size_t trailer_line_start_ = 0;  // in trailer_text_
-  std::string trailer_text_;            // the trailer section as sent; trailers_ points into it
+  std::string trailer_text_;  // the trailer section as sent; trailers_ points into it
   Fields trailers_;
   unsigned digits_ = 0;
   State state_ = State::size_start;

@@ -36,8 +36,7 @@ inline constexpr std::string_view kLocalReplyType = "text/html";
 /// What a whole local reply needs besides its status.
 struct LocalReply {
   int status = 500;
-  Version version = Version::http11;  ///< of the request; an HTTP/1.0 client is told whether the connection stays
-  Method method = Method::get;        ///< HEAD gets no body
+  Method method = Method::get;  ///< HEAD gets no body
   AfterMessage after = AfterMessage::close;
   ServerTokens tokens = ServerTokens::off;
   std::string_view date;      ///< IMF-fixdate, see DateCache

@@ -19,9 +19,9 @@ struct NormalizedPath {
   std::string_view path;
   bool changed = false;      ///< differs from the raw path
   bool had_escapes = false;  ///< the raw path held a %XX: nginx re-escapes a rewritten URI only then
-  /// An origin may understand the raw path as another one than `path`: it holds an encoded slash beside dot segments,
-  /// or a dot segment with parameters (`..;`), or escapes that hide a second round of separators or dots. The raw form
-  /// must not be forwarded; escape_uri(path) is to be sent instead.
+  /// An origin may understand the raw path as another one than `path`: dot segments stand beside encoded slashes,
+  /// backslashes or empty segments, or have parameters (`..;`). The raw form must not be forwarded; send
+  /// escape_uri(path).
   bool raw_differs_in_meaning = false;
 };
 
@@ -30,9 +30,9 @@ struct NormalizedPath {
 /// `..`, merge slashes. Beyond nginx, parameters of dot segments are dropped (`/a/..;x/b` is `/b`), as servlet
 /// containers do.
 ///
-/// Error: bad_target for %00, an incomplete escape, `..` above the root, overlong UTF-8 (RFC 3629 section 3), and a dot
-/// segment delimited by backslashes, which has no agreed meaning. `storage` is overwritten if needed and then backs the
-/// result.
+/// Error: bad_target for %00, an incomplete escape, `..` above the root, overlong UTF-8 (RFC 3629 section 3), a dot
+/// segment delimited by backslashes, and dot segments or NUL that only a second decoding would reveal: none of these
+/// has one meaning that every origin agrees on. `storage` is overwritten if needed and then backs the result.
 [[nodiscard]] Result<NormalizedPath> normalize_path(std::string_view raw, Slashes slashes, std::string& storage);
 
 /// Which bytes are escaped: nginx's NGX_ESCAPE_URI (a path; keeps '/', ';', '&', '+', escapes '?', '#', '%', SP, CTL,
