@@ -108,7 +108,8 @@ class Cluster {
   };
 
   void synchronise(Attempt& attempt) const noexcept;
-  void rebuild(Group& group, std::vector<Peer*> peers);
+  static void rebuild(Group& group, std::vector<Peer*> peers);
+  void rebuild_ring();
   [[nodiscard]] Peer* adopt(Peer* old, PeerSpec spec);
   void retire(Peer& peer) noexcept;
   [[nodiscard]] Peer* at_weight(const Group& group, std::uint64_t weight) const noexcept;

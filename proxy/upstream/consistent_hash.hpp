@@ -18,7 +18,7 @@ class HashRing {
   struct Server {
     std::string_view name;  ///< as written: "host:port", "host" or "unix:/path"
     std::uint64_t weight = 1;
-    std::uint32_t id = 0;  ///< what a point of this server returns
+    std::uint32_t id = 0;  ///< what a point of this server returns; ascending, equal only for equal names
   };
 
   HashRing() = default;
