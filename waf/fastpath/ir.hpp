@@ -342,14 +342,34 @@ struct Rule {
   std::vector<Action> actions;                  ///< own actions in order, without transformations
   bool multi_match = false;                     ///< the operator sees every intermediate value that differs
   bool capture = false;                         ///< groups go to TX:0..9
+  bool chained = false;                         ///< says `chain`: the next rule is its child
   std::vector<Rule> chain;                      ///< children of a head, first child first
 };
 
-/// SecDefaultAction of one phase.
+/// SecDefaultAction of one phase; it holds for every rule of the phase, also for those that stand before it.
 struct DefaultActions {
-  bool present = false;
   std::vector<Action> actions;
   std::vector<Transformation> transformations;
+};
+
+/// What a SecRuleUpdateTargetBy* directive names rules by.
+enum class UpdateKey : std::uint8_t { id, tag, message };
+
+/// SecRuleUpdateTargetById / ByTag / ByMsg.
+struct TargetUpdate {
+  UpdateKey key{};
+  std::string text;  ///< the id's digits, the tag or the message
+  std::vector<Variable> variables;
+  Origin origin;
+};
+
+/// Everything the rule files say that can change what a rule does. Body limits, modes, removals by id, tag and message
+/// are read from the loaded library instead, which exposes them.
+struct RuleList {
+  std::vector<Rule> rules;                          ///< heads, actions and markers in file order
+  std::array<DefaultActions, 6> default_actions{};  ///< by phase
+  std::vector<TargetUpdate> target_updates;
+  std::vector<Origin> action_updates;  ///< SecRuleUpdateActionById: seen, not modelled
 };
 
 }  // namespace gatehouse::waf::fastpath
