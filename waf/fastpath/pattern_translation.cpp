@@ -1,0 +1,171 @@
+#include "waf/fastpath/pattern_translation.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <fmt/format.h>
+#include <pcre2.h>
+#include <re2/re2.h>
+
+#include "waf/fastpath/pcre_classes.hpp"
+
+namespace gatehouse::waf::fastpath {
+namespace {
+
+using pcre::ByteSet;
+using pcre::Node;
+using pcre::NodeKind;
+
+/// Writes RE2 text. Counts above `max_count` become open: RE2 takes 1000, and less where repeats are nested.
+class Writer {
+ public:
+  explicit Writer(std::uint32_t max_count) : max_count_(max_count) {}
+
+  void write(const Node& node) {
+    switch (node.kind) {
+      case NodeKind::empty: return;
+      case NodeKind::set: out_ += byte_set_pattern(node.bytes); return;
+      case NodeKind::sequence:
+        for (const Node& child : node.children) write_item(child);
+        return;
+      case NodeKind::choice: return write_choice(node);
+      case NodeKind::repeat: return write_repeat(node);
+      case NodeKind::atomic: exact_ = false; return write_item(node.children.front());
+      case NodeKind::group: return write_item(node.children.front());
+      case NodeKind::back_reference:
+        exact_ = false;
+        out_ += "[\\x00-\\xff]*";
+        return;
+      case NodeKind::look_around: exact_ = false; return;
+      // PCRE2 does not see a line start after a newline that ends the text; RE2 does.
+      case NodeKind::line_start:
+        exact_ = false;
+        out_ += "(?m:^)";
+        return;
+      case NodeKind::line_end: out_ += "(?m:$)"; return;
+      case NodeKind::text_start: out_ += "\\A"; return;
+      case NodeKind::text_end: out_ += "\\z"; return;
+      case NodeKind::text_end_or_final_newline:
+        exact_ = false;
+        out_ += "(?m:$)";
+        return;
+      case NodeKind::word_boundary: out_ += "\\b"; return;
+      case NodeKind::not_word_boundary: out_ += "\\B"; return;
+    }
+  }
+
+  [[nodiscard]] const std::string& text() const { return out_; }
+  [[nodiscard]] bool exact() const { return exact_; }
+
+ private:
+  /// A node where something else may stand beside it.
+  void write_item(const Node& node) {
+    const bool needs_group = node.kind == NodeKind::choice;
+    if (needs_group) out_ += "(?:";
+    write(node);
+    if (needs_group) out_ += ')';
+  }
+
+  void write_choice(const Node& node) {
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+      if (i > 0) out_ += '|';
+      write_item(node.children[i]);
+    }
+  }
+
+  void write_repeat(const Node& node) {
+    if (node.possessive) exact_ = false;
+    std::uint32_t min = node.min;
+    std::uint32_t max = node.max;
+    if (min > max_count_) {
+      min = max_count_;
+      exact_ = false;
+    }
+    if (max != pcre::unbounded && max > max_count_) {
+      max = pcre::unbounded;
+      exact_ = false;
+    }
+    out_ += "(?:";
+    write(node.children.front());
+    out_ += ')';
+    if (max == pcre::unbounded) {
+      out_ += min == 0 ? "*" : min == 1 ? "+" : fmt::format("{{{},}}", min);
+    } else if (min == 0 && max == 1) {
+      out_ += '?';
+    } else {
+      out_ += min == max ? fmt::format("{{{}}}", min) : fmt::format("{{{},{}}}", min, max);
+    }
+  }
+
+  std::uint32_t max_count_;
+  std::string out_;
+  bool exact_ = true;
+};
+
+bool re2_takes(const std::string& text) {
+  re2::RE2::Options options;
+  options.set_encoding(re2::RE2::Options::EncodingLatin1);
+  options.set_log_errors(false);
+  return re2::RE2(text, options).ok();
+}
+
+}  // namespace
+
+std::string byte_set_pattern(const ByteSet& bytes) {
+  if (bytes.none()) return "[^\\x00-\\xff]";
+  std::string text;
+  std::size_t members = 0;
+  for (unsigned first = 0; first < 256; ++first) {
+    if (!bytes.test(first)) continue;
+    unsigned last = first;
+    while (last < 255 && bytes.test(last + 1)) ++last;
+    text += last == first ? fmt::format("\\x{:02x}", first) : fmt::format("\\x{:02x}-\\x{:02x}", first, last);
+    members += last - first + 1;
+    first = last;
+  }
+  return members == 1 ? text : "[" + text + "]";
+}
+
+std::string phrase_pattern(std::string_view phrase, bool caseless) {
+  std::string text;
+  for (const char c : phrase) {
+    ByteSet bytes;
+    bytes.set(static_cast<unsigned char>(c));
+    text += byte_set_pattern(caseless ? pcre::fold_case(bytes) : bytes);
+  }
+  return text;
+}
+
+Translation translate(std::string_view pattern) {
+  Translation translation;
+  auto parsed = pcre::parse(pattern);
+  if (const auto* refusal = std::get_if<pcre::Refusal>(&parsed)) {
+    translation.refusal = fmt::format("{} at offset {}", refusal->reason, refusal->offset);
+    return translation;
+  }
+  const Node& tree = std::get<Node>(parsed);
+  for (const std::uint32_t max_count : {1000u, 250u, 60u, 15u, 4u, 1u}) {
+    Writer writer(max_count);
+    writer.write(tree);
+    if (!re2_takes(writer.text())) continue;
+    translation.re2 = writer.text();
+    translation.exact = writer.exact();
+    translation.tree = std::move(std::get<Node>(parsed));
+    return translation;
+  }
+  translation.refusal = "RE2 does not compile it";
+  return translation;
+}
+
+bool models_linked_pcre2() {
+  std::array<char, 64> version{};
+  if (pcre2_config(PCRE2_CONFIG_VERSION, nullptr) > static_cast<int>(version.size())) return false;
+  pcre2_config(PCRE2_CONFIG_VERSION, version.data());
+  std::uint32_t newline = 0;
+  pcre2_config(PCRE2_CONFIG_NEWLINE, &newline);
+  return std::string_view(version.data()).starts_with("10.42 ") && newline == PCRE2_NEWLINE_LF;
+}
+
+}  // namespace gatehouse::waf::fastpath
