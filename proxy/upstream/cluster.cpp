@@ -56,7 +56,8 @@ void Cluster::replace_peers(std::vector<PeerSpec> peers) {
   for (PeerSpec& spec : peers) {
     spec.weight = std::max(spec.weight, 1U);
     std::vector<Peer*>& group = spec.backup ? backup : primary;
-    group.push_back(adopt(take_old(old, spec), std::move(spec)));
+    Peer* const known = take_old(old, spec);
+    group.push_back(adopt(known, std::move(spec)));
   }
   for (const auto& [hash, peer] : old) retire(*peer);
   rebuild(primary_, std::move(primary));

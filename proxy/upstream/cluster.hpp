@@ -73,7 +73,8 @@ class Cluster {
   /// unresolved while the cluster has no peers at all.
   [[nodiscard]] Result<Peer*> pick(const PickKey& key, Attempt& attempt, TimePoint now);
 
-  /// The peer answered, or failed in a way that doesn't count: ends a probe and the window of failures before it.
+  /// The peer answered, or the request ended without the peer's fault (the client went away): ends a probe, and forgets
+  /// the failures if their window is over. A probe that nobody reports rests the peer for another fail_timeout.
   void on_success(Peer& peer) noexcept;
   /// The peer failed in a way that counts.
   FailureEffect on_failure(Peer& peer, TimePoint now) noexcept;

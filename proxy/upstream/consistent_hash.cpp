@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
-#include <strings.h>
 #include <zlib.h>
 
 namespace gatehouse::upstream {
@@ -18,7 +18,12 @@ struct HostPort {
 
 // nginx splits at the last colon if only digits follow it; anything else is a host without a port.
 HostPort split(std::string_view name) {
-  if (name.size() >= 5 && strncasecmp(name.data(), "unix:", 5) == 0) return {name.substr(5), {}};
+  constexpr std::string_view kUnix = "unix:";
+  const auto same_letter = [](unsigned char a, char b) { return std::tolower(a) == b; };
+  if (std::equal(kUnix.begin(), kUnix.end(), name.begin(), name.begin() + std::min(name.size(), kUnix.size()),
+                 same_letter)) {
+    return {name.substr(kUnix.size()), {}};
+  }
   const std::size_t colon = name.find_last_not_of("0123456789");
   if (colon == std::string_view::npos || name[colon] != ':') return {name, {}};
   return {name.substr(0, colon), name.substr(colon + 1)};

@@ -26,7 +26,7 @@ struct ConnectionUsage {
   TimePoint opened{};
 };
 
-/// How an exchange left its upstream connection. Every field must be as in the defaults' opposite: any doubt closes it.
+/// How an exchange left its upstream connection. The defaults are those of a connection that must be closed.
 struct ConnectionEnd {
   bool request_sent_whole = false;
   bool response_read_whole = false;

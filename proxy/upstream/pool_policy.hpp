@@ -58,12 +58,11 @@ class IdlePool {
     if (size_ == 0) return std::nullopt;
     const std::size_t hash = key.hash();
     for (std::uint32_t i = buckets_[bucket(hash)]; i != kNone; i = slots_[i].older_in_bucket) {
-      Slot& slot = slots_[i];
+      const Slot& slot = slots_[i];
       if (slot.hash != hash || !(slot.key == key)) continue;
       if (now - slot.since >= spec_.timeout) return std::nullopt;  // the others of this key are older still
-      Taken taken{std::move(*slot.connection), slot.usage};
-      unlink(i);
-      return taken;
+      const ConnectionUsage usage = slot.usage;
+      return Taken{remove_slot(i), usage};
     }
     return std::nullopt;
   }
@@ -96,7 +95,7 @@ class IdlePool {
   /// Hands every connection that is over its idle time to `close(Connection)`, the oldest first.
   template <class Close>
   void expire(TimePoint now, Close&& close) {
-    while (oldest_ != kNone && now - slots_[oldest_].since >= spec_.timeout) close(*remove_slot(oldest_));
+    while (oldest_ != kNone && now - slots_[oldest_].since >= spec_.timeout) close(remove_slot(oldest_));
   }
 
   /// When expire() has work next; nullopt while the pool is empty.
@@ -111,7 +110,7 @@ class IdlePool {
   void remove_if(Gone&& gone, Close&& close) {
     for (std::uint32_t i = oldest_; i != kNone;) {
       const std::uint32_t next = slots_[i].newer;
-      if (gone(std::as_const(slots_[i].key))) close(*remove_slot(i));
+      if (gone(std::as_const(slots_[i].key))) close(remove_slot(i));
       i = next;
     }
   }
@@ -121,7 +120,7 @@ class IdlePool {
   template <class Close>
   void reconfigure(const KeepaliveSpec& spec, Close&& close) {
     spec_ = spec;
-    while (size_ > spec_.connections) close(*remove_slot(oldest_));
+    while (size_ > spec_.connections) close(remove_slot(oldest_));
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -190,8 +189,9 @@ class IdlePool {
     --size_;
   }
 
-  [[nodiscard]] std::optional<Connection> remove_slot(std::uint32_t i) {
-    std::optional<Connection> connection(std::move(slots_[i].connection));
+  // Only for a linked slot: those, and only those, hold a connection.
+  [[nodiscard]] Connection remove_slot(std::uint32_t i) {
+    Connection connection(std::move(*slots_[i].connection));  // NOLINT(bugprone-unchecked-optional-access)
     unlink(i);
     return connection;
   }

@@ -5,7 +5,7 @@
 namespace gatehouse::upstream {
 namespace {
 
-/// One request to the peer `number`, reached by excluding the other; fails or succeeds at `now`.
+/// A timeline of the first of two peers; the second one never rests, so that the cluster always has one.
 class MaxFails : public testing::Test {
  protected:
   void start(std::uint32_t max_fails_of_first, std::uint32_t weight = 1) {
