@@ -88,8 +88,9 @@ class ServerContext {
   [[nodiscard]] const std::array<unsigned char, 32>& session_id_context() const noexcept { return session_id_context_; }
 
   /// Whether a client let in under `other` has passed what this server asks (verification mode, depth, authorities,
-  /// CRL). If not, a request for this server on a connection negotiated with `other` is answered 421 (spec row 67).
-  [[nodiscard]] bool same_client_policy(const ServerContext& other) const noexcept;
+  /// CRL). If not, a request for this server on a connection negotiated with `other` is answered 421 (RFC 9110
+  /// section 15.5.20).
+  [[nodiscard]] bool accepts_clients_of(const ServerContext& other) const noexcept;
 
  private:
   friend class ServerContextBuilder;
