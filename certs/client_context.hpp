@@ -19,16 +19,16 @@ namespace gatehouse::certs {
 struct ClientTlsSettings {
   bool verify = false;
   int verify_depth = 1;
-  PemSource trusted_certificate;
-  PemSource crl;
+  PemSource trusted_certificate{};
+  PemSource crl{};
   bool send_server_name = false;  ///< `proxy_ssl_server_name`
   bool session_reuse = true;
   Protocols protocols = Protocols::standard;
   std::string ciphers = "DEFAULT";
-  std::optional<CertificatePair> certificate;
-  std::string password_file;
-  std::vector<ConfCommand> conf_commands;
-  std::vector<std::string> alpn;  ///< offered to the upstream, in order; empty: no extension
+  std::optional<CertificatePair> certificate{};
+  std::string password_file{};
+  std::vector<ConfCommand> conf_commands{};
+  std::vector<std::string> alpn{};  ///< offered to the upstream, in order; empty: no extension
 };
 
 /// The immutable TLS side towards upstreams. Shared by every thread.

@@ -64,6 +64,7 @@ std::string ssl_ciphers(SSL& ssl) {
 }
 
 std::string ssl_curve(SSL& ssl) {
+  if (SSL_get0_session(&ssl) == nullptr) return {};  // OpenSSL would follow the null pointer
   const long nid = SSL_get_negotiated_group(&ssl);
   return nid > 0 ? group_text(nid) : std::string();
 }

@@ -117,6 +117,7 @@ void throw_exception_from_error(const LoadError& error, const boost::source_loca
 }
 
 std::string drain_openssl_errors() {
+  OPENSSL_init_ssl(0, nullptr);  // libssl's texts; does nothing from the second time on
   std::string text;
   const char* data = nullptr;
   int flags = 0;

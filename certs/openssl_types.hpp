@@ -19,7 +19,17 @@ struct FreeWith {
   }
 };
 
-using SslPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
+/// Frees a connection and leaves its session resumable however the connection ended. OpenSSL would spoil it if no
+/// close_notify was sent; that rule went with TLS 1.1 (RFC 4346 section 7.2.1), and fatal alerts have spoilt it before
+/// this.
+struct FreeConnection {
+  void operator()(SSL* ssl) const noexcept {
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(ssl);
+  }
+};
+
+using SslPtr = std::unique_ptr<SSL, FreeConnection>;
 using SslContextPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
 using SessionPtr = std::unique_ptr<SSL_SESSION, FreeWith<SSL_SESSION_free>>;
 using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;

@@ -28,35 +28,36 @@ enum class SessionCacheKind : std::uint8_t { none, off, builtin, shared };
 
 struct SessionCacheSettings {
   SessionCacheKind kind = SessionCacheKind::none;
-  std::string name;                        ///< of a shared cache; outlives a reload
+  std::string name{};                      ///< of a shared cache; outlives a reload
   ByteCount size = 0;                      ///< of a shared cache
   std::uint32_t builtin_sessions = 20480;  ///< of a builtin cache, OpenSSL's default
 };
 
 /// Everything the `ssl_*` directives of one server block say; each member's default is nginx's.
 struct ServerTlsSettings {
-  std::vector<CertificatePair> certificates;  ///< `ssl_certificate`, `ssl_certificate_key`; RSA and ECDSA side by side
-  std::string password_file;                  ///< `ssl_password_file`: one pass phrase a line, tried in order
+  std::vector<CertificatePair>
+      certificates{};           ///< `ssl_certificate`, `ssl_certificate_key`; RSA and ECDSA side by side
+  std::string password_file{};  ///< `ssl_password_file`: one pass phrase a line, tried in order
   Protocols protocols = Protocols::standard;
   std::string ciphers{kDefaultCiphers};  ///< TLS 1.2 and older; TLS 1.3 suites by `conf_commands` Ciphersuites
   std::string ecdh_curves = "auto";
   bool prefer_server_ciphers = false;
-  std::string dhparam_file;
-  std::vector<ConfCommand> conf_commands;
+  std::string dhparam_file{};
+  std::vector<ConfCommand> conf_commands{};
 
   std::chrono::seconds session_timeout{300};
-  SessionCacheSettings session_cache;
+  SessionCacheSettings session_cache{};
   bool session_tickets = true;
-  std::vector<std::string> ticket_key_files;
+  std::vector<std::string> ticket_key_files{};
 
   VerifyClient verify_client = VerifyClient::off;
   int verify_depth = 1;
-  PemSource client_certificate;   ///< `ssl_client_certificate`: trusted, and named to the client
-  PemSource trusted_certificate;  ///< `ssl_trusted_certificate`: trusted, not named
-  PemSource crl;
+  PemSource client_certificate{};   ///< `ssl_client_certificate`: trusted, and named to the client
+  PemSource trusted_certificate{};  ///< `ssl_trusted_certificate`: trusted, not named
+  PemSource crl{};
 
   bool stapling = false;
-  std::string stapling_file;                  ///< DER OCSP response
+  std::string stapling_file{};                ///< DER OCSP response
   std::vector<std::string> alpn{"http/1.1"};  ///< in order of preference; "h2" first where HTTP/2 is on
   bool reject_handshake = false;
   ByteCount buffer_size = 16 * kKiB;  ///< longest TLS record we write
