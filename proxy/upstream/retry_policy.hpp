@@ -31,6 +31,12 @@ class NextUpstreamSet {
   constexpr NextUpstreamSet() = default;
   // Implicit: a word is the set of itself.
   constexpr NextUpstreamSet(NextUpstream word) : bits_(static_cast<std::uint16_t>(word)) {}  // NOLINT
+  /// From the configuration's bits, which are those of NextUpstream; others are ignored.
+  [[nodiscard]] static constexpr NextUpstreamSet from_bits(std::uint32_t bits) {
+    NextUpstreamSet set;
+    set.bits_ = static_cast<std::uint16_t>(bits & 0x7ff);
+    return set;
+  }
   [[nodiscard]] constexpr bool contains(NextUpstream word) const {
     return (bits_ & static_cast<std::uint16_t>(word)) != 0;
   }

@@ -167,6 +167,12 @@ TEST(StaleConnection, ATimeoutOrAByteOfAResponseMakesItAnOrdinaryFailure) {
   EXPECT_EQ(decide_retry({}, answered), kNext);
 }
 
+TEST(RetryPolicy, ConditionsComeFromTheConfigurationsBits) {
+  EXPECT_EQ(NextUpstreamSet::from_bits(0), NextUpstreamSet{});
+  EXPECT_EQ(NextUpstreamSet::from_bits(0b11), NextUpstream::error | NextUpstream::timeout);
+  EXPECT_EQ(NextUpstreamSet::from_bits(0xffff'f400), NextUpstreamSet(NextUpstream::non_idempotent));
+}
+
 TEST(RetryPolicy, NginxsListOfMethodsThatMayNotBeRepeated) {
   for (const char* method : {"POST", "LOCK", "PATCH"}) EXPECT_EQ(idempotence(method), Idempotence::non_idempotent);
   for (const char* method : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PROPFIND", "post"}) {
