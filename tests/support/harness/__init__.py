@@ -1,0 +1,1 @@
+"""What the end-to-end tests are written with: the server under test, clients that speak raw bytes, origins, certificates."""
