@@ -18,6 +18,18 @@ class Transformation : public Action {
 };
 }  // namespace modsecurity::actions::transformations
 
+// Declared in the order of 3.0.9's header, so that the virtual functions are found where they are.
+namespace modsecurity::operators {
+class Operator {
+ public:
+  virtual ~Operator();
+  static Operator* instantiate(const std::string& name, const std::string& parameter);
+  virtual bool init(const std::string& file, std::string* error);
+  bool evaluateInternal(Transaction* transaction, RuleWithActions* rule, const std::string& value,
+                        std::shared_ptr<RuleMessage> message);
+};
+}  // namespace modsecurity::operators
+
 namespace gatehouse::waf::fastpath::testing {
 
 struct LibraryTransformation::Implementation {
@@ -35,6 +47,26 @@ LibraryTransformation::~LibraryTransformation() = default;
 
 std::string LibraryTransformation::run(const std::string& value, void* transaction) const {
   return implementation_->action->evaluate(value, static_cast<modsecurity::Transaction*>(transaction));
+}
+
+struct LibraryOperator::Implementation {
+  std::unique_ptr<modsecurity::operators::Operator> op;
+  bool valid = false;
+};
+
+LibraryOperator::LibraryOperator(OperatorKind kind, const std::string& parameter)
+    : implementation_(std::make_unique<Implementation>()) {
+  implementation_->op.reset(modsecurity::operators::Operator::instantiate(std::string(name(kind)), parameter));
+  std::string error;
+  implementation_->valid = implementation_->op->init("", &error);
+}
+
+LibraryOperator::~LibraryOperator() = default;
+
+bool LibraryOperator::valid() const { return implementation_->valid; }
+
+bool LibraryOperator::matches(const std::string& value) const {
+  return implementation_->op->evaluateInternal(nullptr, nullptr, value, nullptr);
 }
 
 std::string Inputs::bytes(std::size_t max_length) {

@@ -29,6 +29,23 @@ class LibraryTransformation {
   std::unique_ptr<Implementation> implementation_;
 };
 
+/// One of the library's own operators, not negated, without a transaction.
+class LibraryOperator {
+ public:
+  LibraryOperator(OperatorKind kind, const std::string& parameter);
+  ~LibraryOperator();
+  LibraryOperator(const LibraryOperator&) = delete;
+  LibraryOperator& operator=(const LibraryOperator&) = delete;
+
+  /// False when the library refuses the parameter.
+  [[nodiscard]] bool valid() const;
+  [[nodiscard]] bool matches(const std::string& value) const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
 /// A source of reproducible inputs: random bytes, and strings over an alphabet of fragments that matter.
 class Inputs {
  public:
