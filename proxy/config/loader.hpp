@@ -30,8 +30,8 @@ struct LoadResult {
   std::vector<Diagnostic> diagnostics;   ///< errors and warnings in order of appearance
 };
 
-/// Reads, parses, types and cross-checks. Touches the file system (the configuration and its includes; certificates are not
-/// opened here). Does not throw. Called at start and, on a reload, from a thread that serves no connections.
+/// Reads, parses, types and cross-checks. Touches the file system (the configuration and its includes; certificates are
+/// not opened here). Does not throw. Called at start and, on a reload, from a thread that serves no connections.
 [[nodiscard]] LoadResult load(const LoadOptions& options);
 
 /// The same from text, for tests; `name` stands for the file in messages.

@@ -1,5 +1,6 @@
-// The typed configuration: what the directives of a configuration mean, after inheritance. Immutable once loaded and shared by
-// every thread; the Ingress controller builds the same types without any text. Field names are the directives' names.
+// The typed configuration: what the directives of a configuration mean, after inheritance. Immutable once loaded and
+// shared by every thread; the Ingress controller builds the same types without any text. Field names are the
+// directives' names.
 #pragma once
 
 #include <cstdint>
@@ -82,8 +83,8 @@ enum NextUpstream : std::uint32_t {
 /// `proxy_pass URL`. Either `upstream` is an index into Http::upstreams, or the target has variables.
 struct ProxyPass {
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
-  bool tls = false;                    ///< https://
-  std::size_t upstream = npos;         ///< index into Http::upstreams (implicit clusters are appended there while loading)
+  bool tls = false;             ///< https://
+  std::size_t upstream = npos;  ///< index into Http::upstreams (implicit clusters are appended there while loading)
   std::optional<ComplexValue> target;  ///< the whole URL, when it has variables: evaluated per request
   std::string host;                    ///< $proxy_host: as written, with the port unless it is the default one
   std::string port;                    ///< $proxy_port
@@ -93,7 +94,8 @@ struct ProxyPass {
 
 enum class VerifyClient : std::uint8_t { off, on, optional, optional_no_ca };
 
-/// A piece of WAF rules as the connector's directives give it, in order; levels are merged child first (ModSecurity-nginx).
+/// A piece of WAF rules as the connector's directives give it, in order; levels are merged child first
+/// (ModSecurity-nginx).
 struct WafRulesPiece {
   enum class Kind : std::uint8_t { file, text, remote };
   Kind kind = Kind::file;
@@ -203,7 +205,7 @@ struct LocationSettings {
   // access and real address; first match wins
   std::shared_ptr<const std::vector<NetworkRule>> access;            ///< never null
   std::shared_ptr<const std::vector<NetworkRule>> set_real_ip_from;  ///< `allow` unused; never null
-  std::string real_ip_header = "X-Real-IP";                          ///< "proxy_protocol" takes the PROXY header's address
+  std::string real_ip_header = "X-Real-IP";  ///< "proxy_protocol" takes the PROXY header's address
   bool real_ip_recursive = false;
 
   // names
@@ -227,7 +229,7 @@ struct Location {
   LocationKind kind = LocationKind::prefix;
   std::string path;                    ///< prefix or exact text (decoded form), or "@name"
   std::shared_ptr<const Regex> regex;  ///< kind == regex
-  std::string label;                   ///< the `route` label of metrics: as written, "~ \.php$"; "-" for a server's own level
+  std::string label;  ///< the `route` label of metrics: as written, "~ \.php$"; "-" for a server's own level
   Position position;
   bool internal = false;
   LocationSettings settings;

@@ -24,8 +24,8 @@ struct VariableRef {
   friend bool operator==(const VariableRef&, const VariableRef&) = default;
 };
 
-/// The variables that the running proxy can evaluate. Implemented above this layer (exchange), so that a variable's name,
-/// getter and documentation stay in one row; the loader only asks for names.
+/// The variables that the running proxy can evaluate. Implemented above this layer (exchange), so that a variable's
+/// name, getter and documentation stay in one row; the loader only asks for names.
 class VariableCatalog {
  public:
   virtual ~VariableCatalog() = default;
@@ -35,7 +35,8 @@ class VariableCatalog {
   [[nodiscard]] virtual std::vector<std::string_view> names() const = 0;
 };
 
-/// A configured string compiled to pieces: a literal, a variable, a literal ... A constant string has one literal piece at most.
+/// A configured string compiled to pieces: a literal, a variable, a literal ... A constant string has one literal piece
+/// at most.
 class ComplexValue {
  public:
   struct Piece {
@@ -47,7 +48,8 @@ class ComplexValue {
   explicit ComplexValue(std::string constant) : source_(constant) {
     if (!constant.empty()) pieces_.push_back({std::move(constant), std::nullopt});
   }
-  ComplexValue(std::string source, std::vector<Piece> pieces) : source_(std::move(source)), pieces_(std::move(pieces)) {}
+  ComplexValue(std::string source, std::vector<Piece> pieces)
+      : source_(std::move(source)), pieces_(std::move(pieces)) {}
 
   [[nodiscard]] bool is_constant() const noexcept {
     return pieces_.empty() || (pieces_.size() == 1 && !pieces_.front().variable);

@@ -1,0 +1,155 @@
+// Rows of the main and events contexts.
+#include <grp.h>
+#include <pwd.h>
+
+#include "proxy/config/blocks.hpp"
+#include "proxy/config/endpoint.hpp"
+#include "proxy/config/setters.hpp"
+#include "proxy/config/tables.hpp"
+
+namespace gatehouse::config {
+namespace {
+
+void set_include(const Use& use) {
+  // The reader follows includes; one that reaches the table stands where the reader could not follow it.
+  throw Invalid{fmt::format("invalid number of arguments in \"{}\" directive", use.row.name), 0, {}};
+}
+
+void set_worker_processes(const Use& use) {
+  auto& workers = slot<&MainSettings::worker_processes>(use);
+  workers.reset();
+  if (use[1] == "auto") return;
+  const auto number = parse_number(use[1]);
+  if (!number || *number == 0 || *number > 1024) refuse(use, 1, "invalid value", "a number from 1 to 1024, or auto");
+  workers = static_cast<std::uint32_t>(*number);
+}
+std::string show_worker_processes(const Level& level) {
+  if (level.main == nullptr) return "";
+  return level.main->worker_processes ? std::to_string(*level.main->worker_processes) : "auto";
+}
+
+void set_user(const Use& use) {
+  slot<&MainSettings::user>(use) = use[1];
+  use.level.main->group = use.count() > 1 ? use[2] : use[1];
+  // As nginx: who may not change users can't be held to this, so it is only a warning there.
+  if (::geteuid() != 0) {
+    use.level.binder->warn(
+        use.statement, 0,
+        "the \"user\" directive makes sense only if the master process runs with super-user privileges, "
+        "ignored");
+    return;
+  }
+  if (::getpwnam(use[1].c_str()) == nullptr)
+    throw Invalid{fmt::format("getpwnam(\"{}\") failed", use[1]), 1, "no such user"};
+  if (::getgrnam(use.level.main->group.c_str()) == nullptr) {
+    throw Invalid{fmt::format("getgrnam(\"{}\") failed", use.level.main->group), 2, "no such group"};
+  }
+}
+std::string show_user(const Level& level) {
+  if (level.main == nullptr || level.main->user.empty()) return "";
+  return level.main->user + " " + level.main->group;
+}
+
+void set_admin_listen(const Use& use) {
+  auto& address = slot<&MainSettings::admin_listen>(use);
+  if (use[1] == "off") {
+    address.reset();
+    return;
+  }
+  std::string error;
+  const auto endpoint = parse_endpoint(use[1], 0, error);
+  if (!endpoint || !endpoint->address || (!endpoint->port && !endpoint->unix_socket)) {
+    throw Invalid{fmt::format("invalid address \"{}\" in \"admin_listen\"", use[1]), 1,
+                  "ADDRESS:PORT, unix:PATH or off; metrics are not for everybody, so no * here"};
+  }
+  address = endpoint->address;
+}
+std::string show_admin_listen(const Level& level) {
+  if (level.main == nullptr) return "";
+  return level.main->admin_listen ? level.main->admin_listen->to_string() : "off";
+}
+
+void set_env(const Use& use) { use.level.main->env.push_back(use[1]); }
+
+void set_load_module(const Use& use) {
+  use.level.binder->warn(use.statement, 1, fmt::format("module \"{}\" is not loaded", use[1]),
+                         "Gatehouse loads no modules; what it supports is built in");
+}
+
+void set_use(const Use& use) {
+  if (use[1] == "epoll") return;
+  constexpr std::string_view kOthers[] = {"select", "poll", "kqueue", "devpoll", "/dev/poll", "eventport", "rtsig"};
+  for (const auto name : kOthers) {
+    if (use[1] == name) {
+      use.level.binder->warn(use.statement, 1, fmt::format("event method \"{}\" is not used", name),
+                             "it is always epoll");
+      return;
+    }
+  }
+  throw Invalid{fmt::format("invalid event type \"{}\"", use[1]), 1, "always epoll here"};
+}
+
+const Directive kRows[] = {
+    {"include",
+     kAnyContext,
+     kOne,
+     {set_include, nullptr, "FILE | MASK"},
+     "Reads the statements of other files here. A mask takes the files in sorted order; relative names start in the "
+     "folder of the "
+     "configuration file."},
+    {"worker_processes",
+     kMain,
+     kOne,
+     {set_worker_processes, show_worker_processes, "NUMBER | auto"},
+     "Number of event threads in the worker process (nginx: processes; its default is 1)."},
+    {"user", kMain, {1, 2, false}, {set_user, show_user, "USER [GROUP]"}, "Who the worker process runs as."},
+    {"pid", kMain, kOne, path<&MainSettings::pid, PathBase::prefix>(), "File that holds the supervisor's process id."},
+    {"daemon", kMain, kOne, flag<&MainSettings::daemon>(), "Whether to go to the background."},
+    {"master_process", kMain, kOne, flag<&MainSettings::master_process>(),
+     "Whether a supervisor process keeps the listening sockets and restarts the worker; off is for debugging."},
+    {"working_directory", kMain, kOne, text<&MainSettings::working_directory>("PATH"),
+     "Current directory of the worker process."},
+    {"worker_shutdown_timeout", kMain, kOne, time<&MainSettings::worker_shutdown_timeout>(),
+     "Longest graceful shutdown; connections that are still open then are closed."},
+    {"worker_rlimit_nofile", kMain, kOne, number<&MainSettings::worker_rlimit_nofile, 1>(),
+     "Limit of open files of the worker process."},
+    {"env", kMain, kOne, {set_env, nullptr, "NAME[=VALUE]"}, "Keeps or sets a variable of the worker's environment."},
+    {"load_module",
+     kMain,
+     kOne,
+     {set_load_module, nullptr, "FILE"},
+     "Accepted with a warning: there are no loadable modules.",
+     Support::tuning},
+    {"admin_listen",
+     kMain,
+     kOne,
+     {set_admin_listen, show_admin_listen, "ADDRESS:PORT | unix:PATH | off"},
+     "Where /metrics, /healthz and /readyz are served (Gatehouse's own)."},
+    {"waf_threads", kMain, kOne, number<&MainSettings::waf_threads, 0, 1024>(),
+     "Threads that evaluate WAF rules; 0 is one per core (Gatehouse's own)."},
+    {"waf_queue", kMain, kOne, number<&MainSettings::waf_queue, 1, 10'000'000>(),
+     "Evaluations that may wait for a WAF thread before requests are refused with 503 (Gatehouse's own)."},
+    {"events",
+     kMain,
+     kBlock,
+     {set_events, nullptr, "{ ... }"},
+     "Settings of connection processing.",
+     Support::full,
+     Phase::children},
+    {"worker_connections", kEvents, kOne, number<&MainSettings::worker_connections, 1>(),
+     "Connections one event thread may have open, downstream and upstream together (nginx: 512)."},
+    {"use", kEvents, kOne, {set_use, nullptr, "epoll"}, "Event method; always epoll.", Support::tuning},
+    {"http",
+     kMain,
+     kBlock,
+     {set_http, nullptr, "{ ... }"},
+     "The HTTP proxy's settings and servers.",
+     Support::full,
+     Phase::children},
+};
+
+}  // namespace
+
+std::span<const Directive> main_directives() { return kRows; }
+
+}  // namespace gatehouse::config

@@ -1,0 +1,145 @@
+// Rows of upstream blocks.
+#include "proxy/config/blocks.hpp"
+#include "proxy/config/setters.hpp"
+#include "proxy/config/tables.hpp"
+
+namespace gatehouse::config {
+namespace {
+
+void set_method(const Use& use, BalanceMethod method) {
+  auto& upstream = *use.level.upstream;
+  if (upstream.method != BalanceMethod::round_robin)
+    use.level.binder->warn(use.statement, 0, "load balancing method redefined");
+  upstream.method = method;
+  upstream.hash_key.reset();
+}
+
+void set_least_conn(const Use& use) { set_method(use, BalanceMethod::least_conn); }
+void set_ip_hash(const Use& use) { set_method(use, BalanceMethod::ip_hash); }
+
+void set_hash(const Use& use) {
+  if (use.count() == 2 && use[2] != "consistent") {
+    throw Invalid{fmt::format("invalid parameter \"{}\"", use[2]), 2, "only \"consistent\""};
+  }
+  auto key = read_value(use);
+  set_method(use, use.count() == 2 ? BalanceMethod::hash_consistent : BalanceMethod::hash);
+  use.level.upstream->hash_key = std::move(key);
+}
+
+void set_random(const Use& use) {
+  if (use.count() >= 1 && use[1] != "two")
+    throw Invalid{fmt::format("invalid parameter \"{}\"", use[1]), 1, "only \"two\""};
+  if (use.count() == 2 && use[2] != "least_conn") {
+    throw Invalid{fmt::format("invalid parameter \"{}\"", use[2]), 2, "only \"least_conn\""};
+  }
+  set_method(use, use.count() >= 1 ? BalanceMethod::random_two : BalanceMethod::random);
+}
+
+std::string show_method(const Level& level, BalanceMethod a, BalanceMethod b, std::string_view second) {
+  if (level.upstream == nullptr) return "";
+  const auto key = level.upstream->hash_key ? level.upstream->hash_key->source() : std::string{};
+  if (level.upstream->method == a) return key.empty() ? "set" : key;
+  if (level.upstream->method != b) return "";
+  return key.empty() ? std::string(second) : fmt::format("{} {}", key, second);
+}
+std::string show_least_conn(const Level& level) {
+  return show_method(level, BalanceMethod::least_conn, BalanceMethod::least_conn, "");
+}
+std::string show_ip_hash(const Level& level) {
+  return show_method(level, BalanceMethod::ip_hash, BalanceMethod::ip_hash, "");
+}
+std::string show_hash(const Level& level) {
+  return show_method(level, BalanceMethod::hash, BalanceMethod::hash_consistent, "consistent");
+}
+std::string show_random(const Level& level) {
+  return show_method(level, BalanceMethod::random, BalanceMethod::random_two, "two");
+}
+
+void set_keepalive(const Use& use) {
+  auto& keepalive = slot<&Upstream::keepalive>(use);
+  const auto number = parse_number(use[1]);
+  if (!number || *number > 1'000'000) {
+    throw Invalid{fmt::format("invalid value \"{}\" in \"keepalive\" directive", use[1]), 1, {}};
+  }
+  if (use.count() == 2 && use[2] != "local") throw Invalid{fmt::format("invalid parameter \"{}\"", use[2]), 2, {}};
+  keepalive = static_cast<std::uint32_t>(*number);
+}
+std::string show_keepalive(const Level& level) {
+  return level.upstream == nullptr ? "" : std::to_string(level.upstream->keepalive);
+}
+
+void set_zone(const Use& use) {
+  if (!use.first) refuse(use, 0, "is duplicate");
+  if (use[1].empty()) throw Invalid{fmt::format("invalid zone name \"{}\"", use[1]), 1, {}};
+  if (use.count() == 2 && read_size(use, 2) < 8 * 4096)
+    throw Invalid{fmt::format("zone \"{}\" is too small", use[1]), 2, {}};
+}
+
+std::string show_servers(const Level& level) {
+  std::string text;
+  if (level.upstream == nullptr) return text;
+  for (const auto& server : level.upstream->servers) {
+    text +=
+        fmt::format("{}{} weight={} max_fails={} fail_timeout={} max_conns={}{}{}{}", text.empty() ? "" : "; ",
+                    server.name, server.weight, server.max_fails, format_time(server.fail_timeout), server.max_conns,
+                    server.backup ? " backup" : "", server.down ? " down" : "", server.resolve ? " resolve" : "");
+  }
+  return text;
+}
+
+const Directive kRows[] = {
+    {"upstream",
+     kHttp,
+     {1, 1, true},
+     {set_upstream, nullptr, "NAME { ... }"},
+     "A group of servers that proxy_pass can name.",
+     Support::full,
+     Phase::upstreams},
+    {"server",
+     kUpstream,
+     kOneOrMore,
+     {set_upstream_server, show_servers,
+      "ADDRESS[:PORT] | unix:PATH [weight=NUMBER] [max_conns=NUMBER] [max_fails=NUMBER] [fail_timeout=TIME] "
+      "[slow_start=TIME] "
+      "[backup] [down] [resolve]"},
+     "A server of the group. A name stands for all its addresses and is resolved again while running."},
+    {"least_conn",
+     kUpstream,
+     kNoArgument,
+     {set_least_conn, show_least_conn, ""},
+     "Balances to the server with the fewest requests for its weight."},
+    {"ip_hash", kUpstream, kNoArgument, {set_ip_hash, show_ip_hash, ""}, "Balances by the client's address."},
+    {"hash",
+     kUpstream,
+     {1, 2, false},
+     {set_hash, show_hash, "KEY [consistent]"},
+     "Balances by a key; consistent is ketama."},
+    {"random",
+     kUpstream,
+     {0, 2, false},
+     {set_random, show_random, "[two [least_conn]]"},
+     "Balances at random; two takes the better of two."},
+    {"keepalive",
+     kUpstream,
+     {1, 2, false},
+     {set_keepalive, show_keepalive, "NUMBER [local]"},
+     "Idle connections kept by each event thread; 0 keeps none."},
+    {"keepalive_requests", kUpstream, kOne, number<&Upstream::keepalive_requests>(),
+     "Requests of one upstream connection."},
+    {"keepalive_time", kUpstream, kOne, time<&Upstream::keepalive_time>(),
+     "Age at which an upstream connection is used no more."},
+    {"keepalive_timeout", kUpstream, kOne, time<&Upstream::keepalive_timeout>(),
+     "How long an idle upstream connection stays open."},
+    {"zone",
+     kUpstream,
+     {1, 2, false},
+     {set_zone, nullptr, "NAME [SIZE]"},
+     "Accepted: event threads share one process, so the group's state is shared anyway.",
+     Support::tuning},
+};
+
+}  // namespace
+
+std::span<const Directive> upstream_directives() { return kRows; }
+
+}  // namespace gatehouse::config
