@@ -39,9 +39,9 @@ struct LocalReply {
   Method method = Method::get;  ///< HEAD gets no body
   AfterMessage after = AfterMessage::close;
   ServerTokens tokens = ServerTokens::off;
-  std::string_view date;      ///< IMF-fixdate, see DateCache
-  std::string_view location;  ///< for redirects: absolute or relative reference, no CTL; left out if empty
-  std::string_view allow;     ///< for 405: left out if empty
+  std::string_view date = {};      ///< IMF-fixdate, see DateCache
+  std::string_view location = {};  ///< for redirects: absolute or relative reference, no CTL; left out if empty
+  std::string_view allow = {};     ///< for 405: left out if empty
 };
 
 /// Appends the whole HTTP/1 reply (head and page) to `out`; nothing for status 444 or 0. Used where no exchange exists
