@@ -66,42 +66,41 @@ bool ChunkedDecoder::take_size_byte(char c) noexcept {
   return c == ';' ? take_extension_byte(c) : fail(bad_syntax());
 }
 
-// Extensions: `;name`, `;name=token` or `;name="quoted"`, printable ASCII only.
+// Extensions: `;name`, `;name=token` or `;name="quoted"`, printable ASCII only, without the whitespace that RFC 9112
+// section 7.1.1 calls bad.
 bool ChunkedDecoder::take_extension_byte(char c) noexcept {
-  if (c == '\r' && state_ == State::extension) {
+  const bool may_end = state_ == State::size || state_ == State::extension_name || state_ == State::extension_value ||
+                       state_ == State::quoted_end;
+  if (c == '\r' && may_end) {
     state_ = State::size_lf;
     return true;
   }
   if (++extension_line_ > limits_.extension_line || ++extensions_ > limits_.extensions || c < 0x20 || c == 0x7f) {
     return fail(bad_syntax());
   }
-  switch (state_) {
-    case State::extension_start:
-      if (!is(c, kToken)) return fail(bad_syntax());
-      state_ = State::extension;
-      return true;
-    case State::quoted:
-      if (c == '\\') state_ = State::quoted_escape;
-      if (c == '"') state_ = State::extension;
-      return true;
-    case State::quoted_escape: state_ = State::quoted; return true;
-    case State::size:
-    case State::extension:
-      if (c == ';') state_ = State::extension_start;
-      if (c == '"') state_ = State::quoted;
-      return true;
-    case State::size_start:
-    case State::size_lf:
-    case State::data:
-    case State::data_cr:
-    case State::data_lf:
-    case State::trailer_start:
-    case State::trailer_line:
-    case State::last_lf:
-    case State::finished:
-    case State::failed: break;
+  if (c == ';' && may_end) {
+    state_ = State::extension_start;
+    return true;
   }
-  return fail(Reason::bug);
+  if (state_ == State::quoted || state_ == State::quoted_escape) {
+    const bool escaped = state_ == State::quoted_escape;
+    state_ = escaped || (c != '\\' && c != '"') ? State::quoted : c == '"' ? State::quoted_end : State::quoted_escape;
+    return true;
+  }
+  if (is(c, kToken)) {
+    if (state_ == State::extension_start) state_ = State::extension_name;
+    if (state_ == State::value_start) state_ = State::extension_value;
+    return state_ != State::quoted_end || fail(bad_syntax());
+  }
+  if (c == '=' && state_ == State::extension_name) {
+    state_ = State::value_start;
+    return true;
+  }
+  if (c == '"' && state_ == State::value_start) {
+    state_ = State::quoted;
+    return true;
+  }
+  return fail(bad_syntax());
 }
 
 bool ChunkedDecoder::take_framing_byte(char c) {
@@ -109,9 +108,12 @@ bool ChunkedDecoder::take_framing_byte(char c) {
     case State::size_start:
     case State::size: return take_size_byte(c);
     case State::extension_start:
-    case State::extension:
+    case State::extension_name:
+    case State::value_start:
+    case State::extension_value:
     case State::quoted:
-    case State::quoted_escape: return take_extension_byte(c);
+    case State::quoted_escape:
+    case State::quoted_end: return take_extension_byte(c);
     case State::size_lf:
       if (c != '\n') return fail(bad_syntax());
       state_ = left_ == 0 ? State::trailer_start : State::data;

@@ -27,15 +27,21 @@ bool splits_into_dots(std::string_view segment, char separator) noexcept {
   }
 }
 
-// Reads one byte of the raw path at `i`, decoding an escape; -1 if the escape is broken or NUL.
+// Reads one byte of the raw path at `i`, decoding an escape; -1 if it is NUL or a broken escape, and `i` stays.
 int next_byte(std::string_view raw, std::size_t& i) noexcept {
-  if (raw[i] != '%') return static_cast<unsigned char>(raw[i++]);
-  if (raw.size() - i < 3) return -1;
-  const int high = hex_value(raw[i + 1]);
-  const int low = hex_value(raw[i + 2]);
-  i += 3;
-  const int value = high * 16 + low;
-  return high < 0 || low < 0 || value == 0 ? -1 : value;
+  int value = static_cast<unsigned char>(raw[i]);
+  std::size_t size = 1;
+  if (value == '%') {
+    if (raw.size() - i < 3) return -1;
+    const int high = hex_value(raw[i + 1]);
+    const int low = hex_value(raw[i + 2]);
+    if (high < 0 || low < 0) return -1;
+    value = high * 16 + low;
+    size = 3;
+  }
+  if (value == 0) return -1;
+  i += size;
+  return value;
 }
 
 // Sequences that encode a character in more bytes than needed, RFC 3629 section 3: C0 and C1 lead bytes, E0 80..9F,
@@ -57,15 +63,13 @@ bool second_decoding_reveals_dots(std::string_view path) {
   std::string again;
   again.reserve(path.size());
   for (std::size_t i = 0; i < path.size();) {
-    std::size_t after = i;
-    const int byte = next_byte(path, after);
+    const int byte = next_byte(path, i);
     if (byte < 0) {
       if (path.substr(i, 3) == "%00") return true;
-      again.push_back(path[i++]);
-      continue;
+      again.push_back(path[i++]);  // not an escape
+    } else {
+      again.push_back(byte == '\\' ? '/' : static_cast<char>(byte));
     }
-    again.push_back(byte == '\\' ? '/' : static_cast<char>(byte));
-    i = after;
   }
   return splits_into_dots(again, '/');
 }

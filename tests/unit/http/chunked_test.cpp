@@ -102,7 +102,8 @@ TEST(Chunked, ASizeLineEndedByOneByteIs400) {
 
 // Row 44.
 TEST(Chunked, ControlBytesAndEmptyNamesInExtensionsAre400) {
-  for (const char* extension : {";", ";;a", ";a\x01", ";a\x7f", ";a\rb", ";a=\"b\r\n\"", ";\x80", ";a=\x80", "; a"}) {
+  for (const char* extension : {";", ";;a", ";a\x01", ";a\x7f", ";a\rb", ";a=\"b\r\n\"", ";\x80", ";a=", ";=b",
+                                ";a=b=c", ";a=(b", ";a=\"b\"c", ";a\"b\"", ";a b", ";a=\x80", "; a"}) {
     expect_400(std::string("5") + extension + "\r\nhello\r\n0\r\n\r\n");
   }
 }

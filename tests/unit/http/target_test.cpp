@@ -109,6 +109,8 @@ TEST(Target, DotSegmentsBehindASecondDecodingAre400) {
   EXPECT_EQ(normal("/x/http%253A%252F%252Fhost"), "/x/http%3A%2F%2Fhost");
 }
 
+TEST(Target, ARawNulIs400) { EXPECT_EQ(normal(std::string_view("/a\0b", 4)), kRefused); }
+
 TEST(Target, APathMustStartWithASlash) {
   EXPECT_EQ(normal(""), kRefused);
   EXPECT_EQ(normal("a"), kRefused);
