@@ -159,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, ResumptionTest,
                                          Way{"Tls12Cache", TLS1_2_VERSION, false},
                                          Way{"Tls13Ticket", TLS1_3_VERSION, true},
                                          Way{"Tls13Cache", TLS1_3_VERSION, false}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& way) { return std::string(way.param.name); });
 
 }  // namespace
 }  // namespace gatehouse::certs::test

@@ -116,6 +116,48 @@ TEST_F(ServerNameTest, HelloRetryKeepsTheChoice) {
   EXPECT_EQ(server_name(talk.server()), "b.example");
 }
 
+TEST_F(ServerNameTest, HelloRetryWithAnotherNameIsRefused) {
+  a_settings.ecdh_curves = b_settings.ecdh_curves = "P-384";
+  selector->otherwise = selector->servers["a.example"] = build(a_settings, state);
+  selector->servers["b.example"] = build(b_settings, state);
+  SSL_CTX_set1_groups_list(client.get(), "X25519:P-384");
+  auto talk = connect("b.example");
+  SSL_do_handshake(&talk.client());
+  SSL_do_handshake(&talk.server());  // asks for another hello
+  SSL_set_tlsext_host_name(&talk.client(), "a.example");
+  EXPECT_FALSE(talk.handshake());
+  EXPECT_EQ(talk.client_reason, SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER);
+}
+
+TEST_F(ServerNameTest, BrokenServerNameExtensionIsADecodeError) {
+  const SslPtr sender = plain_client(*client, "a.example");
+  BIO* sent = BIO_new(BIO_s_mem());
+  SSL_set_bio(sender.get(), BIO_new(BIO_s_mem()), sent);
+  SSL_do_handshake(sender.get());
+  char* start = nullptr;
+  const long size = BIO_get_mem_data(sent, &start);
+  const std::string hello(start, static_cast<std::size_t>(size));
+  const std::size_t name = hello.find("a.example");
+  ASSERT_NE(name, std::string::npos);
+  // Before the name: list length (2), type (1), name length (2).
+  for (const int offset : {-5, -4, -3, -2, -1}) {
+    std::string broken = hello;
+    broken[name + static_cast<std::size_t>(offset)] =
+        static_cast<char>(broken[name + static_cast<std::size_t>(offset)] + 1);
+    const SslPtr ssl = new_server_connection(a, selector);
+    BIO* answer = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl.get(), BIO_new_mem_buf(broken.data(), static_cast<int>(broken.size())), answer);
+    EXPECT_LE(SSL_do_handshake(ssl.get()), 0);
+    const long answered = BIO_get_mem_data(answer, &start);
+    // One record: type 21 alert, fatal, decode_error.
+    ASSERT_EQ(answered, 7) << offset;
+    EXPECT_EQ(start[0], SSL3_RT_ALERT);
+    EXPECT_EQ(start[5], SSL3_AL_FATAL);
+    EXPECT_EQ(start[6], SSL_AD_DECODE_ERROR) << offset;
+  }
+  ERR_clear_error();
+}
+
 TEST_F(ServerNameTest, RsaAndEcdsaStandSideBySide) {
   const Identity rsa = make_identity({.alternatives = "DNS:rsa.example", .kind = KeyKind::rsa});
   a_settings.certificates.push_back(rsa.pair("rsa"));
