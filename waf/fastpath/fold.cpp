@@ -1,0 +1,437 @@
+#include "waf/fastpath/fold.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <stdexcept>
+
+#include "waf/fastpath/link_folding.hpp"
+#include "waf/fastpath/seclang_lexer.hpp"
+#include "waf/fastpath/tx_state.hpp"
+
+namespace gatehouse::waf::fastpath {
+namespace {
+
+/// What a full match of a rule does, as far as it can be seen or changes what runs afterwards.
+struct Effects {
+  std::string alarm;                     ///< not empty: why the library must see a match
+  std::vector<std::string> skip_after;   ///< markers
+  std::vector<std::string> removed_ids;  ///< "942100", "1-5"
+  std::vector<std::string> removed_tags;
+  bool may_end = false;  ///< allow: later rules may not run
+  std::optional<BodyProcessor> body_processor;
+  std::string refusal;  ///< not empty: the whole set cannot have a fast path if this may happen
+};
+
+[[nodiscard]] bool says(const Rule& rule, ActionKind kind) {
+  return std::ranges::any_of(rule.actions, [kind](const Action& action) { return action.kind == kind; });
+}
+
+[[nodiscard]] bool starts_with_word(std::string_view text, std::string_view word) {
+  return equal_ignoring_case(text.substr(0, word.size()), word);
+}
+
+void ctl_effect(const std::string& argument, Effects& effects) {
+  const std::string_view text = argument;
+  const auto value = text.substr(std::min(text.find('=') + 1, text.size()));
+  if (starts_with_word(text, "ruleRemoveById=")) {
+    effects.removed_ids.emplace_back(value);
+  } else if (starts_with_word(text, "ruleRemoveByTag=")) {
+    effects.removed_tags.emplace_back(value);
+  } else if (starts_with_word(text, "ruleRemoveTargetById=") || starts_with_word(text, "ruleRemoveTargetByTag=")) {
+    // More values are looked at than need be. Only a TX target could change what was taken for constant.
+    const auto target = value.substr(std::min(value.find(';') + 1, value.size()));
+    if (starts_with_word(target, "TX")) effects.refusal = "ctl removes a TX target";
+  } else if (starts_with_word(text, "ruleEngine=")) {
+    // Heard at the start of each phase only: a phase runs as a whole or not at all, so nothing constant changes.
+  } else if (starts_with_word(text, "auditEngine=")) {
+    if (!equal_ignoring_case(value, "Off")) effects.alarm = "ctl:auditEngine";
+  } else if (starts_with_word(text, "auditLogParts=") || starts_with_word(text, "forceRequestBodyVariable=")) {
+    // Parts of a record that a clean request does not get; no effect in version 3.
+  } else if (equal_ignoring_case(text, "requestBodyProcessor=XML")) {
+    effects.body_processor = BodyProcessor::xml;
+  } else if (equal_ignoring_case(text, "requestBodyProcessor=JSON")) {
+    effects.body_processor = BodyProcessor::json;
+  } else if (equal_ignoring_case(text, "requestBodyProcessor=URLENCODED")) {
+    effects.body_processor = BodyProcessor::urlencoded;
+  } else {
+    effects.alarm = "ctl:" + argument;
+  }
+}
+
+void action_effect(const Action& action, Effects& effects) {
+  switch (action.kind) {
+    case ActionKind::deny:
+    case ActionKind::drop:
+    case ActionKind::block:
+    case ActionKind::redirect:
+    case ActionKind::proxy:
+    case ActionKind::pause:
+    case ActionKind::exec:
+    case ActionKind::setenv:
+    case ActionKind::setrsc:
+    case ActionKind::setsid:
+    case ActionKind::setuid:
+    case ActionKind::append:
+    case ActionKind::prepend:
+    case ActionKind::deprecate_var:
+    case ActionKind::sanitise_arg:
+    case ActionKind::sanitise_matched:
+    case ActionKind::sanitise_matched_bytes:
+    case ActionKind::sanitise_request_header:
+    case ActionKind::sanitise_response_header: effects.alarm = std::string(name(action.kind)); break;
+    case ActionKind::skip: effects.refusal = "skip"; break;
+    case ActionKind::skip_after: effects.skip_after.push_back(action.argument); break;
+    case ActionKind::allow: effects.may_end = true; break;
+    case ActionKind::ctl: ctl_effect(action.argument, effects); break;
+    case ActionKind::accuracy:
+    case ActionKind::audit_log:
+    case ActionKind::capture:
+    case ActionKind::chain:
+    case ActionKind::expire_var:  // parsed and ignored by 3.0.9
+    case ActionKind::id:
+    case ActionKind::initcol:  // only names the key
+    case ActionKind::log:
+    case ActionKind::logdata:
+    case ActionKind::maturity:
+    case ActionKind::msg:
+    case ActionKind::multi_match:
+    case ActionKind::no_audit_log:
+    case ActionKind::no_log:
+    case ActionKind::pass:
+    case ActionKind::phase:
+    case ActionKind::rev:
+    case ActionKind::setvar:  // by link, see setvar_alarm()
+    case ActionKind::severity:
+    case ActionKind::status:
+    case ActionKind::tag:
+    case ActionKind::ver:
+    case ActionKind::xmlns: break;
+  }
+}
+
+class Folder {
+ public:
+  Folder(const RuleList& rules, const FoldOptions& options) : rules_(rules), options_(options) {
+    for (const auto& [name, value] : options.pinned) state_.pin(name, value);
+  }
+
+  Plan run() {
+    check_globals();
+    for (int phase = 1; phase <= 5 && plan_.refusal.empty(); ++phase) {
+      for (const auto& rule : rules_.rules) {
+        if (rule.kind == RuleKind::marker) {
+          marker(rule);
+        } else if (rule.phase == phase) {
+          visit(rule);
+        }
+      }
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  /// Does a rule run? Either certainly, or certainly on the way that no skipAfter has left, or only perhaps.
+  enum class Reach : std::uint8_t { certain, unless_skipped, possible };
+
+  void refuse(const Rule& rule, const std::string& why) {
+    if (plan_.refusal.empty()) plan_.refusal = "rule " + std::to_string(rule.id) + ": " + why;
+  }
+
+  void check_globals() {
+    for (const auto& defaults : rules_.default_actions) {
+      for (const auto& action : defaults.actions) {
+        if (action.kind == ActionKind::setvar || action.kind == ActionKind::ctl ||
+            action.kind == ActionKind::skip_after || action.kind == ActionKind::skip ||
+            action.kind == ActionKind::allow || action.kind == ActionKind::exec || action.kind == ActionKind::setenv) {
+          plan_.refusal = "SecDefaultAction with " + std::string(name(action.kind));
+        }
+      }
+    }
+    for (const auto& rule : rules_.rules) {
+      if (rule.kind != RuleKind::marker && rule.phase == 0) refuse(rule, "phase 0");
+    }
+    for (const auto& update : rules_.target_updates) {
+      const bool adds = std::ranges::any_of(update.variables, [](const Variable& v) { return !v.excluded; });
+      if (adds) plan_.refusal = "SecRuleUpdateTarget adds a target (" + update.origin.file + ")";
+      const bool tx =
+          std::ranges::any_of(update.variables, [](const Variable& v) { return v.kind == VariableKind::tx; });
+      if (tx) plan_.refusal = "SecRuleUpdateTarget for TX (" + update.origin.file + ")";
+    }
+  }
+
+  void marker(const Rule& rule) {
+    if (skips_.erase(rule.marker) > 0) runs_ = true;
+  }
+
+  void verdict(const Rule& rule, RuleClass rule_class, std::string why) {
+    plan_.verdicts.push_back({rule.id, rule.phase, rule.origin, rule_class, std::move(why)});
+  }
+
+  [[nodiscard]] static bool in_id_list(const std::string& list, std::int64_t id) {
+    const auto dash = list.find('-');
+    const auto number = [](std::string_view text) {
+      std::int64_t value = -1;
+      std::from_chars(text.data(), text.data() + text.size(), value);
+      return value;
+    };
+    if (dash == std::string::npos) return number(list) == id;
+    return number(std::string_view(list).substr(0, dash)) <= id &&
+           id <= number(std::string_view(list).substr(dash + 1));
+  }
+
+  [[nodiscard]] static bool removed_by(const Rule& rule, const std::vector<std::string>& ids,
+                                       const std::vector<std::string>& tags) {
+    if (std::ranges::any_of(ids, [&](const std::string& list) { return in_id_list(list, rule.id); })) return true;
+    return std::ranges::any_of(rule.actions, [&](const Action& action) {
+      if (action.kind != ActionKind::tag || tags.empty()) return false;
+      return holds_macro(action.argument) || std::ranges::find(tags, action.argument) != tags.end();
+    });
+  }
+
+  void visit(const Rule& rule) {
+    if (!runs_) return verdict(rule, RuleClass::folded, "skipped to " + *skips_.begin());
+    if (options_.removed && options_.removed(rule)) return verdict(rule, RuleClass::folded, "removed");
+    if (removed_by(rule, removed_ids_, removed_tags_)) return verdict(rule, RuleClass::folded, "removed by ctl");
+    const bool optional = may_end_ || removed_by(rule, possibly_removed_ids_, possibly_removed_tags_);
+    const auto reach = optional ? Reach::possible : skips_.empty() ? Reach::certain : Reach::unless_skipped;
+    if (rule.kind == RuleKind::action) {
+      unconditional(rule, reach);
+    } else {
+      conditional(rule, reach);
+    }
+  }
+
+  [[nodiscard]] bool logs(const Rule& rule) const {
+    bool saves = true;
+    const auto follow = [&saves](const Action& action) {
+      if (action.kind == ActionKind::log || action.kind == ActionKind::audit_log) saves = true;
+      if (action.kind == ActionKind::no_log || action.kind == ActionKind::no_audit_log) saves = false;
+    };
+    for (const auto& action : rules_.default_actions.at(static_cast<std::size_t>(rule.phase)).actions) follow(action);
+    for (const auto& action : rule.actions) follow(action);
+    return saves;
+  }
+
+  [[nodiscard]] Effects full_match_effects(const Rule& rule) const {
+    Effects effects;
+    const auto collect = [&effects](const Rule& link) {
+      for (const auto& action : link.actions) action_effect(action, effects);
+    };
+    collect(rule);
+    for (const auto& child : rule.chain) collect(child);
+    // A rule with multiMatch logs at once, before its own nolog is heard.
+    const auto multi = [](const Rule& link) { return link.multi_match; };
+    if (multi(rule) || std::ranges::any_of(rule.chain, multi)) effects.alarm = "multiMatch logs each match";
+    if (rule.kind == RuleKind::action ? logs(rule) && says(rule, ActionKind::msg) : logs(rule)) effects.alarm = "logs";
+    return effects;
+  }
+
+  /// Why one match of this link alone must be seen by the library; setvar runs even if the chain fails later.
+  [[nodiscard]] static std::string setvar_alarm(const Rule& link, bool constant) {
+    for (const auto& action : link.actions) {
+      if (action.kind != ActionKind::setvar) continue;
+      const auto set = parse_setvar(action.argument);
+      if (!set) return "setvar is not understood";
+      if (set->collection != VariableKind::tx) return "setvar writes " + std::string(name(set->collection));
+      const bool sum = set->operation == SetVar::Operation::sum || set->operation == SetVar::Operation::subtract;
+      if (sum && !constant && constant_text(set->name)) return "setvar adds to a score";
+      if (set->operation == SetVar::Operation::unset && !constant) return "setvar removes a member";
+      if (link.multi_match) return "setvar with multiMatch";
+    }
+    return {};
+  }
+
+  void unconditional(const Rule& rule, Reach reach) {
+    const auto effects = full_match_effects(rule);
+    if (!effects.alarm.empty()) return refuse(rule, "always " + effects.alarm);
+    if (const auto why = setvar_alarm(rule, reach == Reach::certain); !why.empty())
+      return refuse(rule, "always " + why);
+    run_setvars(rule, reach, 1);
+    apply(rule, effects, reach, true);
+    verdict(rule, reach == Reach::certain ? RuleClass::folded : RuleClass::benign, "SecAction");
+  }
+
+  void conditional(const Rule& rule, Reach reach) {
+    std::vector<const Rule*> links{&rule};
+    for (const auto& child : rule.chain) links.push_back(&child);
+
+    LiveRule live{.id = rule.id, .phase = rule.phase, .origin = rule.origin, .links = {}};
+    live.stale_matched_vars = !matched_vars_clean_;
+    std::vector<std::string> run_time;
+    std::vector<std::size_t> matching;
+    std::optional<std::size_t> alarm_link;
+    std::string why;
+    bool possible = true;  // may all links so far hold?
+    bool always = true;    // do they hold for every request?
+    for (const auto* source : links) {
+      auto folded = fold_link(*source, state_, run_time);
+      if (folded.truth == Truth::never) {
+        possible = false;
+        always = false;
+        break;
+      }
+      always = always && folded.truth == Truth::always;
+      matching.push_back(folded.matching_constants);
+      const auto names = written_names(folded.link);
+      run_time.insert(run_time.end(), names.begin(), names.end());
+      live.links.push_back(std::move(folded.link));
+      why = setvar_alarm(*source, always && reach == Reach::certain && matching.back() <= 1);
+      if (!why.empty()) {
+        alarm_link = live.links.size() - 1;
+        break;
+      }
+    }
+    if (live.links.empty()) {
+      if (reach == Reach::certain) matched_vars_clean_ = true;  // the library cleans them when a rule fails
+      return verdict(rule, RuleClass::folded, "never true");
+    }
+    const auto effects = full_match_effects(rule);
+    if (!alarm_link && possible && !effects.alarm.empty()) {
+      alarm_link = live.links.size() - 1;
+      why = effects.alarm;
+    }
+    if (alarm_link) return alarm(rule, std::move(live), *alarm_link, why, reach);
+    benign(rule, links, std::move(live), effects, possible, always, matching, reach);
+  }
+
+  void alarm(const Rule& rule, LiveRule live, std::size_t alarm_link, const std::string& why, Reach reach) {
+    live.alarm_link = alarm_link;
+    const auto taken_to_hold = [](const Link& link) { return link.always || !link.opaque.empty(); };
+    if (std::ranges::all_of(live.links, taken_to_hold)) {
+      std::string reason;
+      for (const auto& link : live.links) {
+        if (!link.opaque.empty()) reason = link.opaque;
+      }
+      verdict(rule, RuleClass::refused, reason.empty() ? "true for every request" : reason);
+      return refuse(rule, reason.empty() ? "is true for every request" : reason);
+    }
+    const bool refused = std::ranges::any_of(live.links, [](const Link& link) { return !link.opaque.empty(); });
+    std::string note = why;
+    for (const auto& link : live.links) {
+      if (!link.opaque.empty()) note += "; taken to hold: " + link.opaque;
+    }
+    verdict(rule, refused ? RuleClass::refused : RuleClass::alarm, note);
+    // On a clean request the alarm link does not hold; what the links before it write, stays.
+    LiveRule before = live;
+    before.links.resize(alarm_link);
+    if (!before.links.empty()) produce(std::move(before));
+    for (std::size_t i = 0; i <= alarm_link; ++i) {
+      const auto& link = live.links[i];
+      if (link.capture && (i < alarm_link || link.op.negated)) state_.forget_captures();
+    }
+    if (reach == Reach::certain) matched_vars_clean_ = true;
+    plan_.rules.push_back(std::move(live));
+  }
+
+  void benign(const Rule& rule, const std::vector<const Rule*>& links, LiveRule live, const Effects& effects,
+              bool possible, bool always, const std::vector<std::size_t>& matching, Reach reach) {
+    const bool captures = std::ranges::any_of(live.links, [](const Link& link) { return link.capture; });
+    if (always && possible && !captures) {
+      for (std::size_t i = 0; i < live.links.size(); ++i) run_setvars(*links[i], reach, matching[i]);
+      matched_vars_clean_ = false;
+      apply(rule, effects, reach, true);
+      return verdict(rule, RuleClass::folded, "always true");
+    }
+    if (captures) state_.forget_captures();
+    matched_vars_clean_ = false;
+    if (possible && effects.body_processor) {
+      if (rule.phase != 1) return refuse(rule, "chooses the body processor outside phase 1");
+      live.alarm_link = live.links.size() - 1;
+      plan_.body_processors.push_back({live, *effects.body_processor});
+    }
+    if (possible) apply(rule, effects, reach, false);
+    const std::string note = possible ? "no visible effect" : "its chain never holds";
+    produce(std::move(live));
+    verdict(rule, RuleClass::benign, note);
+  }
+
+  /// Notes what the links of a rule may write, for the rules that look at it.
+  void produce(LiveRule live) {
+    const bool writes = std::ranges::any_of(live.links, [](const Link& link) { return !link.writes.empty(); });
+    if (!writes) return;
+    const auto index = static_cast<std::uint32_t>(plan_.producers.size());
+    for (const auto& link : live.links) {
+      for (const auto& write : link.writes) {
+        if (const auto whole = constant_text(write.name)) {
+          auto value = state_.value(*whole);
+          value.producers.push_back(index);
+          state_.set(*whole, std::move(value));
+        } else {
+          state_.produce_with_prefix(write.name.front().is_macro ? "" : write.name.front().text, index);
+        }
+      }
+    }
+    plan_.producers.push_back(std::move(live));
+  }
+
+  /// Runs the setvars of a link that holds, `times` times, on what is known.
+  void run_setvars(const Rule& link, Reach reach, std::size_t times) {
+    for (const auto& action : link.actions) {
+      if (action.kind != ActionKind::setvar) continue;
+      const auto set = parse_setvar(action.argument);
+      const auto member = set ? constant_text(fold_template(set->name, state_, {})) : std::nullopt;
+      if (!member) {
+        refuse(link, "a setvar whose name is not constant in a rule that is always true");
+        return;
+      }
+      auto after = value_after(*set, *member, times);
+      if (reach != Reach::certain && after != state_.value(*member)) after = {std::nullopt, {}, true};
+      state_.set(*member, std::move(after));
+    }
+  }
+
+  [[nodiscard]] TxValue value_after(const SetVar& set, const std::string& member, std::size_t times) const {
+    if (set.operation == SetVar::Operation::unset) return {};
+    const auto text = constant_text(fold_template(set.value, state_, {}));
+    if (!text) return {std::nullopt, {}, true};
+    if (set.operation == SetVar::Operation::set) return {text, {}};
+    const auto before = state_.value(member);
+    if (!before.is_constant() || times != 1) return {std::nullopt, {}, true};
+    const auto number = [](const std::string& digits) {
+      try {
+        return std::stoi(digits);
+      } catch (const std::logic_error&) {
+        return 0;
+      }
+    };
+    const std::int64_t step = number(*text);
+    const std::int64_t old = number(before.constant.value_or(""));
+    return {std::to_string(set.operation == SetVar::Operation::sum ? old + step : old - step), {}};
+  }
+
+  /// `always`: the rule holds whenever it runs.
+  void apply(const Rule& rule, const Effects& effects, Reach reach, bool always) {
+    const bool certain = always && reach == Reach::certain;
+    if (!effects.refusal.empty()) return refuse(rule, effects.refusal);
+    if (always && effects.body_processor) return refuse(rule, "always chooses a body processor");
+    if (effects.may_end) may_end_ = true;
+    auto& ids = certain ? removed_ids_ : possibly_removed_ids_;
+    auto& tags = certain ? removed_tags_ : possibly_removed_tags_;
+    ids.insert(ids.end(), effects.removed_ids.begin(), effects.removed_ids.end());
+    tags.insert(tags.end(), effects.removed_tags.begin(), effects.removed_tags.end());
+    if (effects.skip_after.empty()) return;
+    skips_.insert(effects.skip_after.back());  // each says where to go; the last one is heard
+    if (effects.skip_after.size() > 1) skips_.insert(effects.skip_after.begin(), effects.skip_after.end());
+    if (always && reach != Reach::possible) runs_ = false;
+  }
+
+  const RuleList& rules_;
+  const FoldOptions& options_;
+  Plan plan_;
+  TxState state_;
+  bool runs_ = true;             // false while every way skips
+  std::set<std::string> skips_;  // markers that some way, not necessarily all, skips to
+  std::vector<std::string> removed_ids_;
+  std::vector<std::string> removed_tags_;
+  std::vector<std::string> possibly_removed_ids_;
+  std::vector<std::string> possibly_removed_tags_;
+  bool may_end_ = false;
+  bool matched_vars_clean_ = true;
+};
+
+}  // namespace
+
+Plan fold(const RuleList& rules, const FoldOptions& options) { return Folder(rules, options).run(); }
+
+}  // namespace gatehouse::waf::fastpath

@@ -1,0 +1,101 @@
+// What is left of a rule set once everything constant is folded: the checks that prove a request clean. Plain data.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "waf/fastpath/ir.hpp"
+
+namespace gatehouse::waf::fastpath {
+
+/// A literal, or a macro %{kind} / %{kind.member} whose value is known only at run time.
+struct TextPiece {
+  bool is_macro = false;
+  std::string text;  ///< the literal, or the macro's member name ("" for a variable without members)
+  VariableKind kind{};
+
+  friend bool operator==(const TextPiece&, const TextPiece&) = default;
+};
+/// A text put together at run time; no piece is a macro where everything was constant.
+using TextTemplate = std::vector<TextPiece>;
+
+/// `setvar:tx.name=value`, as far as later links and rules can see it.
+struct TxWrite {
+  TextTemplate name;
+  TextTemplate value;
+  bool known = true;  ///< false: the value is not modelled (sums of what is only known at run time)
+};
+
+/// A value that a TX target has for every request.
+struct ConstantValue {
+  std::string key;
+  std::string value;
+
+  friend bool operator==(const ConstantValue&, const ConstantValue&) = default;
+};
+
+/// One condition of a rule: true if the operator holds for one of the values.
+struct Link {
+  std::vector<Variable> targets;     ///< none is excluded or a constant TX
+  std::vector<Variable> exclusions;  ///< names the targets do not look at
+  std::vector<ConstantValue> constants;
+  std::vector<Transformation> transformations;
+  Operator op;
+  TextTemplate parameter;  ///< op.parameter with the constants put in
+  bool multi_match = false;
+  bool capture = false;
+  std::vector<TxWrite> writes;
+  std::vector<std::uint32_t> producers;     ///< of Plan::producers: rules that may write TX members this link looks at
+  std::vector<std::string> unknown_before;  ///< TX members (lower case) that hold anything unless the chain wrote them
+  bool always = false;                      ///< proven to hold for every request
+  std::string opaque;                       ///< not empty: why it must be taken to hold
+};
+
+/// A rule that can still matter. The request is not clean if links [0, alarm_link] all hold.
+struct LiveRule {
+  std::int64_t id = 0;
+  int phase = 2;
+  Origin origin;
+  std::vector<Link> links;
+  std::size_t alarm_link = 0;
+  bool stale_matched_vars = false;  ///< MATCHED_VARS may hold values of earlier rules when this one starts
+};
+
+/// Which parser a rule of phase 1 chooses for the body (ctl:requestBodyProcessor).
+enum class BodyProcessor : std::uint8_t { urlencoded, json, xml };
+
+/// A rule whose match decides how the body is parsed; evaluated before the body is.
+struct BodyProcessorRule {
+  LiveRule rule;
+  BodyProcessor processor{};
+};
+
+enum class RuleClass : std::uint8_t {
+  folded,   ///< decided while loading: never reached, never true, or true with effects that are constants
+  benign,   ///< may match; nothing it does can be seen
+  alarm,    ///< a match must be seen by the library
+  refused,  ///< a condition is not understood: it is taken to hold
+};
+
+/// How one rule was classified, for `--explain-waf`.
+struct Verdict {
+  std::int64_t id = 0;
+  int phase = 0;
+  Origin origin;
+  RuleClass rule_class{};
+  std::string why;
+};
+
+/// The checks of one rule set under one overlay. Immutable, shared.
+struct Plan {
+  std::vector<LiveRule> rules;      ///< in program order: phase, then file order
+  std::vector<LiveRule> producers;  ///< rules without visible effect that write TX members which `rules` look at
+  std::vector<BodyProcessorRule> body_processors;
+  std::vector<Verdict> verdicts;
+  std::string refusal;  ///< not empty: no request can be proven clean, and why
+};
+
+}  // namespace gatehouse::waf::fastpath
