@@ -43,9 +43,9 @@ class Evaluation {
   /// Phase 2. Must be called for every request, with an empty body where there is none or wants_request_body() is
   /// false.
   ///
-  /// A body longer than request_body_limit(), or marked truncated: under `reject` an Intervention with status 413 (in
-  /// DetectionOnly: none, and the body is not inspected); under `inspect_prefix` its beginning is inspected; under
-  /// `pass` nothing of it.
+  /// A body longer than request_body_limit(), or marked truncated, sets INBOUND_DATA_ERROR. Under `reject` it is an
+  /// Intervention with status 403 as libmodsecurity answers, without evaluation (in DetectionOnly: as inspect_prefix);
+  /// under `inspect_prefix` its beginning is inspected; under `pass` nothing of it.
   [[nodiscard]] Result<Verdict> request_body(const BodyView& body);
 
   /// Phase 3. `input.body` is not read.
@@ -53,7 +53,7 @@ class Evaluation {
   /// Whether phase 4 looks at this response's body. Valid after response_head().
   [[nodiscard]] bool wants_response_body() const noexcept;
   [[nodiscard]] BodyLimit response_body_limit() const noexcept;
-  /// Phase 4; limits as in request_body(), the status of a refusal is 500.
+  /// Phase 4; limits as in request_body(), with OUTBOUND_DATA_ERROR.
   [[nodiscard]] Result<Verdict> response_body(const BodyView& body);
 
   /// Phase 5, and the audit record if it is due. `status` is what the client was sent; 0: as response_head() or the

@@ -15,7 +15,7 @@ enum class Mode : std::uint8_t { inherit, off, detect, block };
 
 /// What happens to a body longer than the inspection limit.
 enum class BodyLimitPolicy : std::uint8_t {
-  reject,          ///< 413/403 without inspection
+  reject,          ///< refused without inspection
   inspect_prefix,  ///< inspect as far as the limit, pass the rest
   pass,            ///< do not inspect the body, pass it
 };

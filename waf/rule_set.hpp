@@ -124,14 +124,16 @@ struct RuleSetFacts {
   std::set<std::string, std::less<>> response_types;
   AuditSettings audit;
   RuleCounts counts;
-  std::set<std::int64_t> drop_rules;  ///< ids of rules with `drop`, which libmodsecurity reports as a plain denial
 };
 
-/// A text as libmodsecurity was given it, in load order, for a reader of one's own; Include lines are not expanded.
+/// A text that went into a rule set, for a reader of one's own: the pieces in load order, each followed by the files it
+/// includes (whose Include lines are in the piece's text still).
 struct LoadedText {
   std::string name;  ///< file path, or the configuration file of an inline text
   std::string text;
-  std::size_t level = 0;  ///< index into RuleSetSource::levels
+  unsigned first_line = 1;  ///< of `text` in `name`
+  bool included = false;    ///< reached by an Include line, not a piece itself
+  std::size_t level = 0;    ///< index into RuleSetSource::levels, empty levels left out
 };
 
 /// One compiled, immutable rule set. Any number of threads may evaluate with it. Lifetime: shared; transactions keep it
@@ -179,6 +181,9 @@ class RuleSetCache {
 
   /// The compiled set of `source`. Throws RuleSetError. A source without any piece gives an empty, valid set.
   [[nodiscard]] std::shared_ptr<const RuleSet> compile(const RuleSetSource& source);
+
+  /// To be called when a reload begins: remote rules are fetched again then, though their URL is the same.
+  void begin_reload();
 
   /// How many sets were compiled since construction (not served from the cache); for tests and the load metric.
   [[nodiscard]] std::size_t compilations() const noexcept;
