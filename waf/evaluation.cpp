@@ -164,6 +164,9 @@ void Evaluation::Impl::begin(const RequestInput& input) {
 
 template <class Run>
 Result<Verdict> Evaluation::Impl::phase(Phase which, Run run) {
+  const bool out_of_order = (which == Phase::request_head) == (transaction != nullptr);
+  if (out_of_order && !failed) ++engine.failures;
+  failed = failed || out_of_order;
   if (failed) return Error{Reason::waf_failed};
   if (intervened && which != Phase::logging) return Verdict{};
   try {

@@ -13,15 +13,17 @@
 
 namespace gatehouse::waf {
 
-/// The library's side of a RuleSet. Two sets of libmodsecurity share the rules themselves: `active` evaluates and is
-/// never changed after loading; `mergeable` keeps limits, audit settings and MIME types as written, for levels that
-/// inherit from it, and is touched by the loader only (merging changes its source).
+/// The library's side of a RuleSet. Two sets of libmodsecurity share the rules themselves: `active` evaluates;
+/// `mergeable` keeps limits and audit settings as written, for levels that inherit from it. Neither changes after
+/// loading.
 struct RuleSet::Compiled {
   std::unique_ptr<modsecurity::RulesSet> active;
   std::unique_ptr<modsecurity::RulesSet> mergeable;
   /// Substrings of a denial's log line that name a rule whose disruptive action is `drop`: libmodsecurity 3.0.9
   /// executes it as deny and does not tell.
   std::vector<std::string> drop_marks;
+  /// The set of the level around this one, kept so that its other children find it compiled.
+  std::shared_ptr<const RuleSet> outer;
 };
 
 /// The engine's parts that an evaluation uses.

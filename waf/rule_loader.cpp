@@ -1,12 +1,16 @@
 #include "waf/rule_loader.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 #include <modsecurity/actions/action.h>
 #include <modsecurity/rule_with_actions.h>
 #include <modsecurity/rules.h>
+#include <unistd.h>
 
 #include "waf/digest.hpp"
 #include "waf/library.hpp"
@@ -118,6 +122,19 @@ AuditSettings audit_settings(AuditLog& log, const AuditDirectives& directives, c
   return settings;
 }
 
+// libmodsecurity says nothing about an audit log that it cannot write, and neither it nor its connector stops for that.
+void warn_of_audit_log(const AuditSettings& settings, std::vector<std::string>& warnings) {
+  if (settings.when == AuditSettings::When::off) return;
+  const bool serial = settings.type == AuditSettings::Type::serial;
+  if (serial && settings.path.empty())
+    warnings.push_back("the audit log is on, but no SecAuditLog says where: nothing is recorded");
+  if (!serial && settings.storage_directory.empty())
+    warnings.push_back("the audit log is on, but no SecAuditLogStorageDir says where: nothing is recorded");
+  for (const std::string& path : {settings.path, settings.second_path})
+    if (!path.empty() && ::access(path.c_str(), W_OK) != 0)
+      warnings.push_back("the audit log '" + path + "' cannot be written: " + std::strerror(errno));
+}
+
 RuleSetFacts facts_of(RulesSet& rules) {
   RuleSetFacts facts;
   switch (rules.m_secRuleEngine) {
@@ -160,12 +177,8 @@ std::vector<std::string> drop_marks(RulesSet& rules) {
   return marks;
 }
 
-// Merging a source that says SecResponseBodyMimeTypesClear empties that source's own list: put it back.
 void merge(RulesSet& into, RulesSet& from, const SourceLocation& where) {
-  const std::set<std::string> types = from.m_responseBodyTypeToBeInspected.m_value;
-  const int rules = into.merge(&from);
-  from.m_responseBodyTypeToBeInspected.m_value = types;
-  if (rules < 0) throw parse_error(into.getParserError(), where, &from);
+  if (into.merge(&from) < 0) throw parse_error(into.getParserError(), where, &from);
 }
 
 std::size_t load_piece(RulesSet& rules, const RulePiece& piece, const LoadedText& text) {
@@ -233,7 +246,8 @@ PreparedLevel prepare_level(const RuleLevel& level, std::string_view outer_hash,
   return prepared;
 }
 
-std::shared_ptr<const RuleSet> compile_level(PreparedLevel level, const RuleSet* outer, const PieceObserver& observer) {
+std::shared_ptr<const RuleSet> compile_level(PreparedLevel level, std::shared_ptr<const RuleSet> outer,
+                                             const PieceObserver& observer) {
   auto rules = std::make_unique<RulesSet>();
   RuleCounts counts = outer == nullptr ? RuleCounts{} : outer->facts().counts;
   for (std::size_t i = 0; i < level.pieces.size(); ++i) {
@@ -251,8 +265,10 @@ std::shared_ptr<const RuleSet> compile_level(PreparedLevel level, const RuleSet*
   RuleSetFacts facts = facts_of(*rules);
   facts.counts = counts;
   facts.audit = audit_settings(*rules->m_auditLog, directives, where);
+  warn_of_audit_log(facts.audit, facts.warnings);
   silence_audit_log(*rules->m_auditLog);
   auto sealed = seal(std::move(rules), std::move(facts), std::move(texts), std::move(level.hash), where);
+  sealed->compiled().outer = std::move(outer);
   restore_audit_status(*sealed->compiled().mergeable->m_auditLog, directives);
   return sealed;
 }

@@ -29,7 +29,7 @@ using PieceObserver = std::function<void(const SourceLocation&)>;
 
 /// Compiles a prepared level and merges `outer` behind it. Throws RuleSetError. One caller at a time in a process: the
 /// library's parser has global state.
-[[nodiscard]] std::shared_ptr<const RuleSet> compile_level(PreparedLevel level, const RuleSet* outer,
+[[nodiscard]] std::shared_ptr<const RuleSet> compile_level(PreparedLevel level, std::shared_ptr<const RuleSet> outer,
                                                            const PieceObserver& observer = {});
 
 /// The set without any rule.

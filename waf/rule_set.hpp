@@ -124,6 +124,7 @@ struct RuleSetFacts {
   std::set<std::string, std::less<>> response_types;
   AuditSettings audit;
   RuleCounts counts;
+  std::vector<std::string> warnings;  ///< for the log at start: what works less than the rules say
 };
 
 /// A text that went into a rule set, for a reader of one's own: the pieces in load order, each followed by the files it

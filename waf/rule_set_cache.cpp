@@ -50,7 +50,7 @@ std::shared_ptr<const RuleSet> RuleSetCache::compile(const RuleSetSource& source
     const std::string level_hash = level.hash;
     auto found = state_->find(level_hash);
     if (!found) {
-      found = compile_level(std::move(level), set.get());
+      found = compile_level(std::move(level), set);
       ++state_->compilations;
       state_->sets[level_hash] = found;
     }

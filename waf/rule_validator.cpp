@@ -269,7 +269,7 @@ void load_all(const RuleSetSource& source) {
     if (level.empty()) continue;
     PreparedLevel prepared = prepare_level(level, hash, index++, 0);
     hash = prepared.hash;
-    outer = compile_level(std::move(prepared), outer.get(), announce);
+    outer = compile_level(std::move(prepared), outer, announce);
   }
 }
 

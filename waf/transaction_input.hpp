@@ -27,8 +27,8 @@ struct AddressView {
 /// A body that was read completely, or as far as it is inspected: memory segments in order, then, if it was spilled,
 /// the content of a file. Borrowed for the duration of the call it is passed to.
 struct BodyView {
-  std::span<const std::string_view> segments;
-  std::string_view spill_path;  ///< empty: nothing was spilled; otherwise read from offset 0 after the segments
+  std::span<const std::string_view> segments{};
+  std::string_view spill_path{};  ///< empty: nothing was spilled; otherwise read from offset 0 after the segments
   /// The message's body is longer than what is given here because collecting stopped at the inspection limit.
   bool truncated = false;
 };
