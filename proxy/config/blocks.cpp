@@ -93,17 +93,13 @@ void check_nesting(const Location& outer, const Location& inner, std::size_t wor
 }
 
 // nginx keeps exact locations and prefixes (with and without ^~) apart; named ones and regexes have their own lists.
-void check_duplicate(const Location& parent, const Location& inner, std::size_t word) {
+void check_duplicate(Level& level, const Location& inner, std::size_t word) {
   if (inner.kind == LocationKind::regex) return;
-  const auto kind_of = [](LocationKind kind) {
-    return kind == LocationKind::prefix_no_regex ? LocationKind::prefix : kind;
-  };
-  for (const auto& other : parent.locations) {
-    if (other->kind == LocationKind::regex || kind_of(other->kind) != kind_of(inner.kind)) continue;
-    if (other->path == inner.path) {
-      throw Invalid{fmt::format("duplicate location \"{}\"", inner.path), word,
-                    fmt::format("the first one is at line {}", other->position.line)};
-    }
+  const auto kind = inner.kind == LocationKind::prefix_no_regex ? LocationKind::prefix : inner.kind;
+  const auto [found, added] = level.locations.try_emplace({kind, inner.path}, inner.position.line);
+  if (!added) {
+    throw Invalid{fmt::format("duplicate location \"{}\"", inner.path), word,
+                  fmt::format("the first one is at line {}", found->second)};
   }
 }
 
@@ -178,7 +174,7 @@ void set_location(const Use& use) {
   }
   auto& outer = *use.level.location;
   if (use.level.context == kLocation) check_nesting(outer, *location, arguments.word);
-  check_duplicate(outer, *location, arguments.word);
+  check_duplicate(use.level, *location, arguments.word);
   Level level = use.level;
   level.context = kLocation;
   level.parent = &use.level;
@@ -187,6 +183,7 @@ void set_location(const Use& use) {
   level.settings = &location->settings;
   level.owns_proxy_ssl = false;
   level.seen.clear();
+  level.locations.clear();
   outer.locations.push_back(std::move(location));
   binder.bind_block(use.statement.block, level);
 }

@@ -114,7 +114,9 @@ struct Level {
   Upstream* upstream = nullptr;
 
   std::map<const Directive*, const Statement*> seen;  ///< the first use of each directive here
-  bool owns_proxy_ssl = false;                        ///< settings->proxy_ssl was copied for this level already
+  /// Exact and prefix locations of this block by kind (both kinds of prefix count as one) and path, with their lines.
+  std::map<std::pair<LocationKind, std::string_view>, std::uint32_t> locations;
+  bool owns_proxy_ssl = false;  ///< settings->proxy_ssl was copied for this level already
 
   /// Whether this level itself has the directive.
   [[nodiscard]] const Statement* find(std::string_view name) const;
