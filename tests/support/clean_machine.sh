@@ -17,8 +17,7 @@ fi
 [ $# -gt 0 ] || set -- test run deb
 
 here=$PWD
-place=${TMPDIR:-/tmp}/gatehouse-clean.$$
-mkdir "$place"
+place=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse-clean.XXXXXX")
 cleanup() {
   # The mounts must be gone before anything below them is removed.
   for system in "$place"/*/; do
@@ -27,6 +26,7 @@ cleanup() {
   if [ -n "${KEEP:-}" ]; then echo "kept: $place"; else rm -rf --one-file-system "$place"; fi
 }
 trap cleanup EXIT
+trap "exit 130" INT TERM
 
 # The mirrors that this machine's apt already uses for bookworm, one "deb" line each.
 sources() {
