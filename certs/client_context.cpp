@@ -194,7 +194,7 @@ SslPtr ClientContext::new_connection(std::string_view name, std::string_view pee
     }
   }
   if (SSL_set_ex_data(ssl.get(), state_slot(), state.get()) != 1) return nullptr;
-  static_cast<void>(state.release());  // free_state() deletes it
+  [[maybe_unused]] const UpstreamState* owned = state.release();  // free_state() deletes it
   SSL_set_connect_state(ssl.get());
   return ssl;
 }

@@ -61,7 +61,7 @@ ConnectionState* ConnectionState::of(const SSL& ssl) noexcept {
 
 bool ConnectionState::attach(SSL& ssl, std::unique_ptr<ConnectionState> state) {
   if (SSL_set_ex_data(&ssl, state_slot(), state.get()) != 1) return false;
-  static_cast<void>(state.release());  // free_state() deletes it
+  [[maybe_unused]] const ConnectionState* owned = state.release();  // free_state() deletes it
   return true;
 }
 

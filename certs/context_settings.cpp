@@ -12,9 +12,9 @@ void apply_basics(SSL_CTX& context, Protocols protocols) {
   // OpenSSL's compile-time and openssl.cnf minimum must not overrule what the configuration says.
   SSL_CTX_set_min_proto_version(&context, 0);
   SSL_CTX_set_max_proto_version(&context, 0);
-  std::uint64_t options = SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_SINGLE_DH_USE |
-                          SSL_OP_SINGLE_ECDH_USE | SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION |
-                          SSL_OP_IGNORE_UNEXPECTED_EOF;
+  // A fresh DH key each time needs no option any more: OpenSSL 3 always makes one.
+  std::uint64_t options = SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                          SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF;
   if (!contains(protocols, Protocols::tls1_0)) options |= SSL_OP_NO_TLSv1;
   if (!contains(protocols, Protocols::tls1_1)) options |= SSL_OP_NO_TLSv1_1;
   if (!contains(protocols, Protocols::tls1_2)) options |= SSL_OP_NO_TLSv1_2;

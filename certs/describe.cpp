@@ -53,7 +53,7 @@ std::string ssl_cipher(const SSL& ssl) {
 
 std::string ssl_ciphers(SSL& ssl) {
   const unsigned char* raw = nullptr;
-  const long size = SSL_get0_raw_cipherlist(&ssl, &raw);
+  const long size = SSL_get0_raw_cipherlist(&ssl, static_cast<void*>(&raw));
   std::string text;
   for (long i = 0; raw != nullptr && i + 1 < size; i += 2) {
     if (i != 0) text += ':';

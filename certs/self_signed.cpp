@@ -89,6 +89,7 @@ bool set_random_serial(X509& certificate) {
 /// Null if OpenSSL refuses one of the steps; its queue says why.
 X509Ptr make_certificate(EVP_PKEY& key, const std::vector<std::string>& names) {
   std::vector<std::string> alternatives;
+  alternatives.reserve(names.size());
   for (const std::string& name : names) alternatives.push_back((is_address(name) ? "IP:" : "DNS:") + name);
   // A common name holds 64 bytes; what counts is the subjectAltName.
   const auto common =

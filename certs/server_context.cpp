@@ -76,7 +76,8 @@ class ServerContextBuilder {
     LoadStatus failure;
     for (const CertificatePair& pair : settings_.certificates) {
       X509Ptr leaf;
-      if ((failure = add_certificate(context(), pair, *passwords, leaf))) break;
+      failure = add_certificate(context(), pair, *passwords, leaf);
+      if (failure) break;
       made_->certificates_.push_back(inspect(*leaf, pair.certificate.path));
       identity_.add(*leaf);
       warn_about(made_->certificates_.back(), pair.key);
@@ -114,7 +115,7 @@ class ServerContextBuilder {
     KeyPtr parameters(PEM_read_bio_Parameters(file.get(), nullptr));
     if (!parameters) return failed("PEM_read_bio_DHparams");
     if (SSL_CTX_set0_tmp_dh_pkey(&context(), parameters.get()) != 1) return failed("SSL_CTX_set0_tmp_dh_pkey");
-    static_cast<void>(parameters.release());  // the context owns it now
+    [[maybe_unused]] const EVP_PKEY* owned = parameters.release();  // the context owns it now
     return std::nullopt;
   }
 

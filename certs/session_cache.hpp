@@ -27,7 +27,7 @@ class SessionCache {
   /// Room for a session including its bookkeeping: about 4,000 sessions a MiB, as nginx documents it.
   static constexpr ByteCount kTypicalSession = 256;
   /// A session longer than this is not kept (a client certificate chain can make it so).
-  static constexpr std::size_t kMaxSession = 8 * 1024;
+  static constexpr std::size_t kMaxSession = 8 * kKiB;
 
   explicit SessionCache(ByteCount capacity);
   ~SessionCache();
