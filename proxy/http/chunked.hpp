@@ -18,9 +18,9 @@ enum class BodyOf : std::uint8_t { request, response };
 
 /// Limits of what surrounds the data, in bytes.
 struct ChunkLimits {
-  std::size_t extension_line = 4096;   ///< one chunk's extensions; beyond: bad_chunk
-  std::size_t extensions = 16 * 1024;  ///< all extensions of a body; beyond: bad_chunk
-  std::size_t trailers = 8192;         ///< the trailer section; beyond: fields_too_large
+  std::size_t extension_line = 4096;                ///< one chunk's extensions; beyond: bad_chunk
+  std::size_t extensions = std::size_t{16} * 1024;  ///< all extensions of a body; beyond: bad_chunk
+  std::size_t trailers = 8192;                      ///< the trailer section; beyond: fields_too_large
 };
 
 /// Decodes one chunked body from the buffers as they come. Give next() the unread bytes until it says otherwise:

@@ -196,7 +196,8 @@ std::optional<std::time_t> parse_http_date(std::string_view text) noexcept {
                                          std::chrono::day(t.day));
   if (!date.ok() || t.hour > 23 || t.minute > 59 || t.second > 60) return std::nullopt;  // 60: a leap second
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return static_cast<std::time_t>(days * kDaySeconds + t.hour * 3600 + t.minute * 60 + t.second);
+  return static_cast<std::time_t>(days * kDaySeconds + std::int64_t{t.hour} * 3600 + std::int64_t{t.minute} * 60 +
+                                  t.second);
 }
 
 }  // namespace gatehouse::http

@@ -58,27 +58,55 @@ Result<BodyFraming> frame_request(const RequestHead& head) noexcept {
   return BodyFraming{BodyKind::chunked, 0, false};
 }
 
-bool connection_lists(const Fields& fields, std::string_view option) noexcept {
-  if (!fields.contains(FieldId::connection)) return false;
+ConnectionOptions read_connection(const Fields& fields) noexcept {
+  ConnectionOptions options;
+  if (!fields.contains(FieldId::connection)) return options;
   for (const Field& field : fields) {
     if (field.id != FieldId::connection) continue;
-    if (!for_each_element(field.value, [&](std::string_view element) { return !iequals(element, option); }))
+    for_each_element(field.value, [&](std::string_view option) {
+      if (iequals(option, "keep-alive")) {
+        options.keep_alive = true;
+      } else if (iequals(option, "close")) {
+        options.close = true;
+      } else if (is_token(option)) {
+        const FieldId id = field_id(option);
+        const std::uint8_t traits = field_traits(id);
+        if (id == FieldId::upgrade) options.upgrade = true;
+        if ((traits & kHopByHop) == 0) options.names_fields = true;
+        if ((traits & kProtected) != 0) options.names_protected = true;
+      }
       return true;
+    });
+  }
+  return options;
+}
+
+AfterMessage after_message(Version version, const ConnectionOptions& options) noexcept {
+  const bool keep = options.keep_alive || version != Version::http10;
+  return keep && !options.close ? AfterMessage::keep : AfterMessage::close;
+}
+
+bool is_nominated(const Fields& fields, const Field& field) noexcept {
+  if ((field_traits(field.id) & kProtected) != 0) return false;
+  for (const Field& connection : fields) {
+    if (connection.id != FieldId::connection) continue;
+    const auto differs = [&](std::string_view option) { return !iequals(option, field.name); };
+    if (!for_each_element(connection.value, differs)) return true;
   }
   return false;
 }
 
-AfterMessage after_message(Version version, const Fields& fields) noexcept {
-  if (connection_lists(fields, "close")) return AfterMessage::close;
-  if (version != Version::http10) return AfterMessage::keep;
-  return connection_lists(fields, "keep-alive") ? AfterMessage::keep : AfterMessage::close;
+bool is_hop_by_hop(const Fields& fields, const Field& field) noexcept {
+  return (field_traits(field.id) & kHopByHop) != 0 || is_nominated(fields, field);
 }
 
 Result<ResponseSemantics> interpret_response(const ResponseHead& head, Method method) noexcept {
   const bool coded = head.fields.contains(FieldId::transfer_encoding);
   const bool counted = head.fields.contains(FieldId::content_length);
   ResponseSemantics meaning;
-  meaning.after = after_message(head.version, head.fields);
+  const ConnectionOptions options = read_connection(head.fields);
+  meaning.after = after_message(head.version, options);
+  meaning.names_fields = options.names_fields;
   if (coded) {
     if (counted || check_transfer_encoding(head.fields) != Reason::none) return Error{Reason::upstream_bad_framing};
     meaning.framing.kind = BodyKind::chunked;

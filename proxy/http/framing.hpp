@@ -36,12 +36,35 @@ enum class AfterMessage : std::uint8_t { close, keep };
 /// (also for a repeated one), bad_transfer_encoding (400), unknown_transfer_encoding (501).
 [[nodiscard]] Result<BodyFraming> frame_request(const RequestHead& head) noexcept;
 
-/// What a request's or response's Connection fields and version say. `close` wins over `keep-alive`; HTTP/1.0 keeps the
-/// connection only if asked to.
-[[nodiscard]] AfterMessage after_message(Version version, const Fields& fields) noexcept;
+/// What all Connection fields of a message say together. Elements that are no tokens are ignored: the field is never
+/// forwarded, so nobody else reads them.
+struct ConnectionOptions {
+  bool close = false;
+  bool keep_alive = false;
+  bool upgrade = false;
+  bool names_fields = false;     ///< a name that is not hop-by-hop already: see is_nominated()
+  bool names_protected = false;  ///< a field with FieldTraits::kProtected
+};
+[[nodiscard]] ConnectionOptions read_connection(const Fields& fields) noexcept;
 
-/// Whether a list of Connection options names `option` (case-insensitive).
-[[nodiscard]] bool connection_lists(const Fields& fields, std::string_view option) noexcept;
+/// Whether a message's connection outlives it, by its version and Connection options. `close` wins over `keep-alive`;
+/// HTTP/1.0 keeps the connection only if asked to.
+[[nodiscard]] AfterMessage after_message(Version version, const ConnectionOptions& options) noexcept;
+
+/// Whether Connection names this field as hop-by-hop. Never true of a protected field: a request that names one is
+/// refused, a response's word on it is ignored. Reads the Connection fields again: ask only if `names_fields` says so.
+[[nodiscard]] bool is_nominated(const Fields& fields, const Field& field) noexcept;
+
+/// Whether a proxy must not forward this field: hop-by-hop by its name or by its message's Connection fields (RFC 9110
+/// section 7.6.1). `meaning` is the message's RequestSemantics or ResponseSemantics. An accepted Upgrade is written
+/// anew.
+template <class Semantics>
+[[nodiscard]] bool is_hop_by_hop(const Semantics& meaning, const Fields& fields, const Field& field) noexcept {
+  static constexpr FieldIdSet kAlways = fields_with(kHopByHop);
+  return kAlways.contains(field.id) || (meaning.names_fields && is_nominated(fields, field));
+}
+/// The same where no semantics are at hand: reads the Connection fields for every field asked about.
+[[nodiscard]] bool is_hop_by_hop(const Fields& fields, const Field& field) noexcept;
 
 /// What a response head says about the rest of the message and about the upstream connection.
 struct ResponseSemantics {
@@ -49,6 +72,7 @@ struct ResponseSemantics {
   AfterMessage after = AfterMessage::close;  ///< keep: reusable once the body is read, if no unread byte follows
   bool interim = false;                      ///< 1xx other than 101: another head follows
   bool tunnel = false;                       ///< 101, or 2xx to CONNECT: what follows belongs to the other protocol
+  bool names_fields = false;                 ///< Connection names fields to be removed: see is_hop_by_hop()
 };
 
 /// The semantics of a response to a request with method `method`. Error: upstream_bad_framing, for Content-Length

@@ -24,10 +24,10 @@ enum class Underscores : std::uint8_t { unusual, usual };
 
 /// Limits and policies of request heads; the defaults are nginx's. Sizes are in bytes and count a line's CRLF.
 struct ParseLimits {
-  std::size_t request_line = 8192;  ///< beyond: target_too_long (414)
-  std::size_t field_line = 8192;    ///< beyond: fields_too_large (431)
-  std::size_t head = 4 * 8192;      ///< whole head; beyond: fields_too_large (431)
-  std::size_t fields = 200;         ///< `max_headers`, dropped ones included; beyond: fields_too_large (431)
+  std::size_t request_line = 8192;           ///< beyond: target_too_long (414)
+  std::size_t field_line = 8192;             ///< beyond: fields_too_large (431)
+  std::size_t head = std::size_t{4} * 8192;  ///< whole head; beyond: fields_too_large (431)
+  std::size_t fields = 200;                  ///< `max_headers`, dropped ones included; beyond: fields_too_large (431)
   NamePolicy names = NamePolicy::drop;
   Underscores underscores = Underscores::unusual;
 };

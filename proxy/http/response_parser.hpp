@@ -13,8 +13,8 @@ namespace gatehouse::http {
 
 /// Limits of an upstream response's head, in bytes and lines.
 struct ResponseParseLimits {
-  std::size_t head = 16 * 1024;  ///< nginx's proxy_buffer_size; beyond: upstream_head_too_large
-  std::size_t fields = 1000;     ///< beyond: upstream_head_too_large
+  std::size_t head = std::size_t{16} * 1024;  ///< nginx's proxy_buffer_size; beyond: upstream_head_too_large
+  std::size_t fields = 1000;                  ///< beyond: upstream_head_too_large
 };
 
 /// Parses one response head from a growing buffer, used like RequestParser.

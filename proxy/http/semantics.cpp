@@ -94,34 +94,15 @@ Reason take_target(const RequestHead& head, RequestSemantics& meaning) noexcept 
   return take_absolute_form(head.target, meaning);
 }
 
-// Reads every Connection option once: what happens after the message, whether an upgrade is asked for, which fields the
-// message gives up.
+// What Connection and Upgrade ask for.
 Reason take_connection(const RequestHead& head, RequestSemantics& meaning) noexcept {
-  bool close = false;
-  bool keep = head.version != Version::http10;
-  bool upgrade = false;
-  Reason reason = Reason::none;
-  for (const Field& field : head.fields) {
-    if (field.id != FieldId::connection) continue;
-    const bool judged = for_each_element(field.value, [&](std::string_view option) {
-      if (iequals(option, "keep-alive")) return keep = true;
-      if (iequals(option, "close")) return close = true;
-      if (!is_token(option)) return true;
-      const FieldId id = field_id(option);
-      if ((field_traits(id) & kProtected) != 0) {
-        reason = Reason::bad_connection_option;
-        return false;
-      }
-      if (id == FieldId::upgrade) upgrade = true;
-      if ((field_traits(id) & kHopByHop) == 0) meaning.names_fields = true;
-      return true;
-    });
-    if (!judged) return reason;
-  }
-  meaning.after = keep && !close ? AfterMessage::keep : AfterMessage::close;
+  const ConnectionOptions options = read_connection(head.fields);
+  if (options.names_protected) return Reason::bad_connection_option;
+  meaning.names_fields = options.names_fields;
+  meaning.after = after_message(head.version, options);
 
   const Field* protocol = head.fields.find(FieldId::upgrade);
-  if (!upgrade || protocol == nullptr || head.version == Version::http10) return Reason::none;
+  if (!options.upgrade || protocol == nullptr || head.version == Version::http10) return Reason::none;
   if (head.fields.count(FieldId::upgrade) > 1) return Reason::none;
   const bool h2c = !for_each_element(protocol->value, [](std::string_view name) { return !iequals(name, "h2c"); });
   if (h2c || protocol->value.empty()) return Reason::none;
@@ -172,14 +153,6 @@ Result<RequestSemantics> validate_request(const RequestHead& head) noexcept {
     if (reason != Reason::none) return Error{reason};
   }
   return meaning;
-}
-
-bool is_nominated(const Fields& fields, const Field& field) noexcept {
-  return (field_traits(field.id) & kProtected) == 0 && connection_lists(fields, field.name);
-}
-
-bool is_hop_by_hop(const Fields& fields, const Field& field) noexcept {
-  return (field_traits(field.id) & kHopByHop) != 0 || is_nominated(fields, field);
 }
 
 }  // namespace gatehouse::http

@@ -42,7 +42,7 @@ struct RequestSemantics {
   std::string_view query;             ///< the part after '?', empty if none: nginx's $args
   bool has_query = false;             ///< there was a '?'
   std::string_view upgrade_protocol;  ///< the Upgrade field's value if `upgrade` is not none: nginx's $http_upgrade
-  bool names_fields = false;          ///< Connection names fields to be removed: see is_nominated()
+  bool names_fields = false;          ///< Connection names fields to be removed: see is_hop_by_hop()
 };
 
 /// Judges a parsed HTTP/1 request head. In this order, so that a message that can't be framed is never answered as if
@@ -52,12 +52,5 @@ struct RequestSemantics {
 /// CONNECT); bad_connection_option (Connection names a protected field: no honest client does, and dropping the option
 /// silently would hide the attack from the log); bad_expectation.
 [[nodiscard]] Result<RequestSemantics> validate_request(const RequestHead& head) noexcept;
-
-/// Whether Connection names this field as hop-by-hop. Only worth asking if RequestSemantics::names_fields.
-[[nodiscard]] bool is_nominated(const Fields& fields, const Field& field) noexcept;
-
-/// Whether a proxy must not forward this field of a message: hop-by-hop by its name or by the message's Connection
-/// fields (RFC 9110 section 7.6.1). An accepted Upgrade is written anew by the sender.
-[[nodiscard]] bool is_hop_by_hop(const Fields& fields, const Field& field) noexcept;
 
 }  // namespace gatehouse::http

@@ -134,6 +134,20 @@ TEST(ResponseFraming, InterimResponsesAndTunnelsAreToldApart) {
   EXPECT_FALSE(answer("200 OK", "A: b")->tunnel);
 }
 
+TEST(ResponseFraming, NominatedFieldsAreHopByHopUnlessProtected) {
+  ResponseParser parser;
+  const std::string text = "HTTP/1.1 200 OK\r\nConnection: X-Mine, Set-Cookie\r\nX-Mine: 1\r\nSet-Cookie: a\r\n\r\n";
+  ASSERT_EQ(parser.parse(text), ParseStatus::complete);
+  const Fields& fields = parser.head().fields;
+  const Result<ResponseSemantics> meaning = interpret_response(parser.head(), Method::get);
+  ASSERT_TRUE(meaning->names_fields);
+  EXPECT_TRUE(is_hop_by_hop(*meaning, fields, *fields.find("x-mine")));
+  EXPECT_FALSE(is_hop_by_hop(*meaning, fields, *fields.find(FieldId::set_cookie)));
+  EXPECT_TRUE(is_hop_by_hop(fields, *fields.find("x-mine")));
+  EXPECT_FALSE(is_hop_by_hop(fields, *fields.find(FieldId::set_cookie)));
+  EXPECT_FALSE(answer("200 OK", "Connection: keep-alive, Upgrade")->names_fields);
+}
+
 TEST(ResponseFraming, Http10KeepsTheConnectionOnlyIfItSaysSo) {
   EXPECT_EQ(interpreted("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n")->after, AfterMessage::close);
   EXPECT_EQ(interpreted("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n")->after,

@@ -217,8 +217,8 @@ TEST(RequestUpgrade, H2cAndItsSettingsAreStripped) {
   EXPECT_EQ(judged.result->upgrade, Upgrade::none);
   EXPECT_TRUE(judged.result->upgrade_protocol.empty());
   const Fields& fields = judged.parser.head().fields;
-  EXPECT_TRUE(is_hop_by_hop(fields, *fields.find(FieldId::upgrade)));
-  EXPECT_TRUE(is_hop_by_hop(fields, *fields.find(FieldId::http2_settings)));
+  EXPECT_TRUE(is_hop_by_hop(*judged.result, fields, *fields.find(FieldId::upgrade)));
+  EXPECT_TRUE(is_hop_by_hop(*judged.result, fields, *fields.find(FieldId::http2_settings)));
   EXPECT_EQ(get("/", "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c").result->upgrade, Upgrade::none);
 }
 
@@ -236,11 +236,11 @@ TEST(RequestConnection, NominatedFieldsAreHopByHop) {
   ASSERT_EQ(judged.reason(), Reason::none);
   EXPECT_TRUE(judged.result->names_fields);
   const Fields& fields = judged.parser.head().fields;
-  EXPECT_TRUE(is_hop_by_hop(fields, *fields.find("x-mine")));
-  EXPECT_FALSE(is_hop_by_hop(fields, *fields.find("x-other")));
-  EXPECT_TRUE(is_hop_by_hop(fields, *fields.find(FieldId::keep_alive)));
-  EXPECT_TRUE(is_hop_by_hop(fields, *fields.find(FieldId::connection)));
-  EXPECT_FALSE(is_hop_by_hop(fields, *fields.find(FieldId::host)));
+  EXPECT_TRUE(is_hop_by_hop(*judged.result, fields, *fields.find("x-mine")));
+  EXPECT_FALSE(is_hop_by_hop(*judged.result, fields, *fields.find("x-other")));
+  EXPECT_TRUE(is_hop_by_hop(*judged.result, fields, *fields.find(FieldId::keep_alive)));
+  EXPECT_TRUE(is_hop_by_hop(*judged.result, fields, *fields.find(FieldId::connection)));
+  EXPECT_FALSE(is_hop_by_hop(*judged.result, fields, *fields.find(FieldId::host)));
 }
 
 TEST(RequestConnection, KeepAliveFollowsVersionAndOption) {
