@@ -133,8 +133,10 @@ void Binder::bind(const std::vector<Statement>& statements) {
 
 std::shared_ptr<const Regex> Binder::compile_regex(const std::string& pattern, bool caseless, std::size_t word) {
   try {
-    auto regex = std::make_shared<const Regex>(pattern, caseless);
-    for (const auto& [name, group] : regex->names()) (void)variables_.define(name, word);
+    auto regex = std::make_shared<Regex>(pattern, caseless);
+    std::vector<std::uint16_t> slots;
+    for (const auto& [name, group] : regex->names()) slots.push_back(variables_.define(name, word));
+    regex->set_slots(std::move(slots));
     return regex;
   } catch (const std::invalid_argument& error) {
     throw Invalid{error.what(), word, {}};

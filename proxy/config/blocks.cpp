@@ -111,24 +111,15 @@ void finish_settings(Level& level) {
 
 void set_events(const Use& use) {
   if (!use.first) refuse(use, 0, "is duplicate");
-  Level level = use.level;
-  level.context = kEvents;
-  level.parent = &use.level;
-  level.statement = &use.statement;
-  level.seen.clear();
-  use.level.binder->bind_block(use.statement.block, level);
+  auto level = use.level.inner(kEvents, use.statement);
+  level.binder->bind_block(use.statement.block, level);
 }
 
 void set_http(const Use& use) {
   if (!use.first) refuse(use, 0, "is duplicate");
   auto& binder = *use.level.binder;
   ServerSettings server_settings;
-  Level level;
-  level.context = kHttp;
-  level.binder = &binder;
-  level.parent = &use.level;
-  level.statement = &use.statement;
-  level.main = use.level.main;
+  auto level = use.level.inner(kHttp, use.statement);
   level.http = &binder.config().http;
   level.server_settings = &server_settings;
   level.settings = &level.http->settings;
@@ -144,13 +135,7 @@ void set_server(const Use& use) {
   server->root.settings = *use.level.settings;
   server->root.label = "-";
   server->root.position = server->position;
-  Level level;
-  level.context = kServer;
-  level.binder = &binder;
-  level.parent = &use.level;
-  level.statement = &use.statement;
-  level.main = use.level.main;
-  level.http = use.level.http;
+  auto level = use.level.inner(kServer, use.statement);
   level.server = server.get();
   level.server_settings = &server->settings;
   level.location = &server->root;
@@ -175,15 +160,9 @@ void set_location(const Use& use) {
   auto& outer = *use.level.location;
   if (use.level.context == kLocation) check_nesting(outer, *location, arguments.word);
   check_duplicate(use.level, *location, arguments.word);
-  Level level = use.level;
-  level.context = kLocation;
-  level.parent = &use.level;
-  level.statement = &use.statement;
+  auto level = use.level.inner(kLocation, use.statement);
   level.location = location.get();
   level.settings = &location->settings;
-  level.owns_proxy_ssl = false;
-  level.seen.clear();
-  level.locations.clear();
   outer.locations.push_back(std::move(location));
   binder.bind_block(use.statement.block, level);
 }
@@ -198,14 +177,10 @@ void set_upstream(const Use& use) {
   upstream.name = use[1];
   upstream.position = use.statement.place(1).position();
   upstream.resolver = use.level.settings->resolver;
-  Level level;
-  level.context = kUpstream;
-  level.binder = &binder;
-  level.parent = &use.level;
-  level.statement = &use.statement;
-  level.main = use.level.main;
-  level.http = use.level.http;
+  auto level = use.level.inner(kUpstream, use.statement);
   level.upstream = &upstream;
+  level.settings = nullptr;
+  level.server_settings = nullptr;
   binder.bind_block(use.statement.block, level);
   if (upstream.servers.empty()) {
     binder.reporter().error(use.statement.place(1), "no servers are inside upstream");

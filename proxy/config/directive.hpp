@@ -118,6 +118,8 @@ struct Level {
   std::map<std::pair<LocationKind, std::string_view>, std::uint32_t> locations;
   bool owns_proxy_ssl = false;  ///< settings->proxy_ssl was copied for this level already
 
+  /// A level inside this one that fills the same values until the block points it elsewhere.
+  [[nodiscard]] Level inner(Context inside, const Statement& block);
   /// Whether this level itself has the directive.
   [[nodiscard]] const Statement* find(std::string_view name) const;
 };

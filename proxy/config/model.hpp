@@ -189,7 +189,7 @@ struct LocationSettings {
   std::uint32_t proxy_next_upstream_tries = 0;
   Milliseconds proxy_next_upstream_timeout{0};
   std::optional<ComplexValue> proxy_method;
-  std::shared_ptr<const std::vector<HeaderRule>> proxy_set_header;    ///< never null
+  std::shared_ptr<const std::vector<HeaderRule>> proxy_set_header;    ///< never null; has `Host $proxy_host` unless set
   std::shared_ptr<const std::vector<std::string>> proxy_hide_header;  ///< lower case; never null
   std::shared_ptr<const std::vector<std::string>> proxy_pass_header;  ///< lower case; never null
   Redirect proxy_redirect = Redirect::standard;

@@ -30,6 +30,10 @@ class Regex {
   [[nodiscard]] bool match(std::string_view subject, Captures& captures) const;
   /// Named groups with their numbers.
   [[nodiscard]] const std::vector<std::pair<std::string, std::uint32_t>>& names() const noexcept { return names_; }
+  /// For each entry of names(), the slot of the variable that the group fills (Config::user_variables).
+  [[nodiscard]] const std::vector<std::uint16_t>& slots() const noexcept { return slots_; }
+  /// Set once, by the loader, before the expression is shared.
+  void set_slots(std::vector<std::uint16_t> slots) { slots_ = std::move(slots); }
   [[nodiscard]] std::uint32_t group_count() const noexcept { return groups_; }
   [[nodiscard]] const std::string& pattern() const noexcept { return pattern_; }
 
@@ -39,6 +43,7 @@ class Regex {
   std::unique_ptr<Code> code_;
   std::uint32_t groups_ = 0;
   std::vector<std::pair<std::string, std::uint32_t>> names_;
+  std::vector<std::uint16_t> slots_;
 };
 
 }  // namespace gatehouse::config

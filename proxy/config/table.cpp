@@ -43,6 +43,22 @@ std::span<const Directive* const> find_directives(std::string_view name) {
 
 std::span<const std::string_view> directive_names() { return table().names; }
 
+Level Level::inner(Context inside, const Statement& block) {
+  Level level;
+  level.context = inside;
+  level.binder = binder;
+  level.parent = this;
+  level.statement = &block;
+  level.main = main;
+  level.http = http;
+  level.server = server;
+  level.server_settings = server_settings;
+  level.location = location;
+  level.settings = settings;
+  level.upstream = upstream;
+  return level;
+}
+
 const Statement* Level::find(std::string_view name) const {
   for (const auto* row : find_directives(name)) {
     const auto found = seen.find(row);
