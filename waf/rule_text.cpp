@@ -76,8 +76,19 @@ std::string lower(std::string_view text) {
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
+// A comment ends with its line, whatever stands there, unless it comments out a rule: then it goes on as the rule
+// would.
+bool is_one_line_comment(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  if (!text.starts_with('#')) return false;
+  text.remove_prefix(1);
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  return !text.starts_with("SecRule") && !text.starts_with("SecAction");
+}
+
 // End of the logical line that starts at `begin`: the first line end that no backslash precedes.
 std::size_t logical_line_end(std::string_view text, std::size_t begin) {
+  if (is_one_line_comment(text.substr(begin))) return std::min(text.find('\n', begin), text.size());
   for (std::size_t end = text.find('\n', begin); end != std::string_view::npos; end = text.find('\n', end + 1)) {
     std::size_t last = end;
     if (last > begin && text[last - 1] == '\r') --last;

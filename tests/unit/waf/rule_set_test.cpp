@@ -212,6 +212,11 @@ TEST_F(RuleSets, TabInAFileIsTakenAsABlank) {
   EXPECT_EQ(compile(RuleSetSource{{{{RuleFile{path, {"a.conf", 1}}}}}})->facts().request_body.bytes, 99u);
 }
 
+TEST_F(RuleSets, CommentEndsWithItsLineThoughABackslashStandsThere) {
+  const auto set = compile("# not continued \\\nSecRequestBodyLimit\t99\n# SecRule ARGS a \\\nSecRequestBodyLimit 5\n");
+  EXPECT_EQ(set->facts().request_body.bytes, 99u);
+}
+
 TEST_F(RuleSets, TabInAnIncludedFileIsAnErrorNotACrash) {
   directory.write("inner.conf", "# fine\nSecRuleEngine\tOn\nSecMarker\tEND\n");
   const RuleSetError error =
@@ -239,6 +244,16 @@ TEST_F(Validator, ReportsTheSameErrorAsLoadingHere) {
     FAIL() << "accepted";
   } catch (const RuleSetError& error) {
     EXPECT_EQ(error.what(), expected);
+  }
+}
+
+TEST_F(Validator, CrashOfTheLibraryIsAnErrorThatNamesThePiece) {
+  try {
+    (void)cache.compile({{level_of(rule(1)), level_of("SecRuleEngine On SecMarker\tEND\n", 8)}});
+    FAIL() << "accepted";
+  } catch (const RuleSetError& error) {
+    EXPECT_EQ(error.location().line, 8u);
+    EXPECT_THAT(error.message(), HasSubstr("while loading them"));
   }
 }
 
