@@ -63,6 +63,14 @@ inline constexpr std::uint64_t kHighBits = 0x8080808080808080ULL;
   return word;
 }
 
+/// The word with the byte of the lowest address in its lowest bits, whatever the machine.
+[[nodiscard]] constexpr std::uint64_t little_endian(std::uint64_t word) noexcept {
+  if constexpr (std::endian::native == std::endian::little) return word;
+  std::uint64_t swapped = 0;
+  for (int i = 0; i < 8; ++i) swapped |= ((word >> (8 * i)) & 0xff) << (56 - 8 * i);
+  return swapped;
+}
+
 /// Non-zero if some byte is below `limit` (limit <= 0x80).
 [[nodiscard]] constexpr std::uint64_t any_below(std::uint64_t word, unsigned limit) noexcept {
   return (word - kOnes * limit) & ~word & kHighBits;

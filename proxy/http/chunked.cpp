@@ -165,10 +165,9 @@ bool ChunkedDecoder::collect_trailers() {
     detail::FieldLine field;
     if (!detail::split_field_line(text.substr(0, end), field)) return fail(bad_syntax());
     text.remove_prefix(end + 2);
-    const FieldId id = field_id(field.name);
     // An origin that turns names into variables could take an unusual name for one of the forbidden ones.
-    const bool unusual = body_of_ == BodyOf::request && (field.classes & kPlainName) == 0;
-    if (!unusual && (field_traits(id) & kNoTrailer) == 0) trailers_.add(field.name, field.value, id);
+    const bool unusual = body_of_ == BodyOf::request && !field.plain_name;
+    if (!unusual && (field_traits(field.id) & kNoTrailer) == 0) trailers_.add(field.name, field.value, field.id);
   }
   return true;
 }

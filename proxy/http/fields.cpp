@@ -27,7 +27,7 @@ constexpr std::size_t kLongestName = [] {
 }();
 
 // Perfect hash: four bytes and the length, mixed with a multiplier that the compiler searches for until no two rows
-// share a slot. Setting bit 5 folds the case of letters; for the other token bytes it only makes the hash coarser.
+// share a slot. Setting bit 5 folds the case of letters; for other bytes it only makes the hash coarser.
 constexpr unsigned kSlotBits = 10;
 
 constexpr std::uint32_t key_of(std::string_view name) noexcept {
@@ -69,9 +69,9 @@ consteval SlotTable make_slots() {
 
 constexpr SlotTable kSlots = make_slots();
 
-// Equality of a token with a lower-case row name of the same length. Rows hold only a-z, 0-9 and '-', which all have
-// bit 5 set; the only bytes that become one of them by setting bit 5 are the upper-case letters and CTLs, and a token
-// has no CTL. So "equal after setting bit 5" is exact, and works eight bytes at a time.
+// Equality of a name with a lower-case row name of the same length, eight bytes at a time. Rows hold only a-z, 0-9 and
+// '-', which all have bit 5 set; the only bytes that become one of them by setting bit 5 are the upper-case letters,
+// which are meant, and CTLs, which are ruled out. So "equal after setting bit 5, and no CTL" is exact.
 bool equals_row(std::string_view name, std::string_view row) noexcept {
   constexpr std::uint64_t kFold = 0x2020202020202020ULL;
   const char* a = name.data();
@@ -79,13 +79,17 @@ bool equals_row(std::string_view name, std::string_view row) noexcept {
   const std::size_t n = name.size();
   if (n < 8) {
     for (std::size_t i = 0; i < n; ++i) {
-      if ((a[i] | 0x20) != b[i]) return false;
+      if ((a[i] | 0x20) != b[i] || a[i] < 0x20) return false;
     }
     return true;
   }
   std::uint64_t difference = 0;
-  for (std::size_t i = 0; i + 8 <= n; i += 8) difference |= (detail::load8(a + i) | kFold) ^ detail::load8(b + i);
-  return (difference | ((detail::load8(a + n - 8) | kFold) ^ detail::load8(b + n - 8))) == 0;
+  for (std::size_t i = 0; i < n; i += 8) {
+    const std::size_t at = i + 8 <= n ? i : n - 8;
+    const std::uint64_t word = detail::load8(a + at);
+    difference |= ((word | kFold) ^ detail::load8(b + at)) | detail::any_below(word, 0x20);
+  }
+  return difference == 0;
 }
 
 }  // namespace
@@ -102,10 +106,8 @@ std::string_view field_name(FieldId id) noexcept { return kRows[static_cast<std:
 std::uint8_t field_traits(FieldId id) noexcept { return kRows[static_cast<std::size_t>(id)].traits; }
 
 const Field* Fields::find(std::string_view name) const noexcept {
-  if (is_token(name)) {
-    const FieldId id = field_id(name);
-    if (id != FieldId::other) return find(id);
-  }
+  const FieldId id = field_id(name);
+  if (id != FieldId::other) return find(id);
   for (const Field& field : fields_) {
     if (field.id == FieldId::other && iequals(field.name, name)) return &field;
   }

@@ -134,8 +134,8 @@ enum class FieldId : std::uint8_t {
 inline constexpr std::size_t kFieldCount = static_cast<std::size_t>(FieldId::other);
 static_assert(kFieldCount <= 128, "FieldIdSet holds 128 names");
 
-/// The row of a name, `other` if it has none. Case-insensitive. `name` must be a token (no CTL), as every parser here
-/// and nghttp2 guarantee; it costs a few nanoseconds: one hash of four bytes, one compare.
+/// The row of a name, `other` if it has none. Case-insensitive and exact for any bytes; a few nanoseconds: one hash of
+/// four bytes, one compare.
 [[nodiscard]] FieldId field_id(std::string_view name) noexcept;
 
 /// The lower-case name of a row; empty for `other`.

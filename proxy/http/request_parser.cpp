@@ -96,7 +96,7 @@ Reason RequestParser::take_field_line(std::string_view line) {
   detail::FieldLine field;
   if (!detail::split_field_line(line, field)) return Reason::bad_field;
   if (head_.fields.size() + head_.dropped == limits_.fields) return Reason::fields_too_large;
-  if ((field.classes & kPlainName) == 0 && limits_.names != NamePolicy::keep) {
+  if (!field.plain_name && limits_.names != NamePolicy::keep) {
     bool unusual = limits_.underscores == Underscores::unusual;
     for (const char c : field.name) unusual = unusual || (c != '_' && !is(c, kPlainName));
     if (unusual) {
@@ -105,7 +105,7 @@ Reason RequestParser::take_field_line(std::string_view line) {
       return Reason::none;
     }
   }
-  head_.fields.add(field.name, field.value, field_id(field.name));
+  head_.fields.add(field.name, field.value, field.id);
   return Reason::none;
 }
 

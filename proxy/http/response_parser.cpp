@@ -72,7 +72,7 @@ ParseStatus ResponseParser::parse(std::string_view buffered) {
     detail::FieldLine field;
     if (!detail::split_field_line(line, field)) return fail(Reason::upstream_invalid_head);
     if (head_.fields.size() == limits_.fields) return fail(Reason::upstream_head_too_large);
-    head_.fields.add(field.name, field.value, field_id(field.name));
+    head_.fields.add(field.name, field.value, field.id);
   }
   head_.size = line_start_;
   stage_ = Stage::done;
