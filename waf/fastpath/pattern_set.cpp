@@ -7,6 +7,8 @@
 #include <re2/re2.h>
 #include <re2/set.h>
 
+#include "waf/fastpath/pattern_translation.hpp"
+
 namespace gatehouse::waf::fastpath {
 namespace {
 
@@ -48,11 +50,11 @@ re2::StringPiece piece(std::string_view text) {
 }  // namespace
 
 void PatternSet::add(CheckId check, std::string re2, const pcre::Node* tree) {
-  Entry entry{check, std::move(re2), {}};
-  std::ranges::fill(entry.in_tier, true);
-  for (std::size_t tier = 0; tree != nullptr && tier < tiers.size(); ++tier) {
-    entry.in_tier[tier] = pcre::can_match_within(*tree, alphabet_of(tiers[tier]));
+  Entry entry{check, {}};
+  for (std::size_t tier = 0; tier < tiers.size(); ++tier) {
+    entry.by_tier[tier] = tree == nullptr ? std::optional(re2) : restricted_pattern(*tree, alphabet_of(tiers[tier]));
   }
+  entry.by_tier.back() = std::move(re2);
   entries_.push_back(std::move(entry));
 }
 
@@ -72,25 +74,15 @@ struct Scanner::Automaton {
 };
 
 Scanner::Scanner(const PatternSet& set) {
-  const auto entries = set.entries();
-  const auto count = [&](std::size_t tier) {
-    return static_cast<std::size_t>(std::ranges::count_if(entries, [&](const auto& e) { return e.in_tier[tier]; }));
-  };
-  for (std::size_t tier = PatternSet::tier_count; tier-- > 0;) {
-    const std::size_t wanted = count(tier);
-    if (wanted == 0) continue;
-    const bool like_next = tier + 1 < PatternSet::tier_count && by_tier_[tier + 1] != nullptr &&
-                           by_tier_[tier + 1]->checks.size() == wanted;
-    if (like_next) {  // tiers are nested, so equal counts are equal patterns
-      by_tier_[tier] = by_tier_[tier + 1];
-      continue;
-    }
-    auto automaton = std::make_unique<Automaton>(set.memory());
-    for (const PatternSet::Entry& entry : entries) {
-      if (!entry.in_tier[tier]) continue;
-      automaton->usable = automaton->usable && automaton->set.Add(entry.re2, nullptr) >= 0;
+  for (std::size_t tier = 0; tier < PatternSet::tier_count; ++tier) {
+    const bool everything = tier + 1 == PatternSet::tier_count;
+    auto automaton = std::make_unique<Automaton>(set.memory() / (everything ? 2 : 4));
+    for (const PatternSet::Entry& entry : set.entries()) {
+      if (!entry.by_tier[tier]) continue;
+      automaton->usable = automaton->usable && automaton->set.Add(*entry.by_tier[tier], nullptr) >= 0;
       automaton->checks.push_back(entry.check);
     }
+    if (automaton->checks.empty()) continue;
     automaton->usable = automaton->usable && automaton->set.Compile();
     by_tier_[tier] = automaton.get();
     owned_.push_back(std::move(automaton));

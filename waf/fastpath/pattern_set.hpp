@@ -1,9 +1,11 @@
 // Many patterns searched for at once: one pass over a value proves that none of them matches.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,8 +29,9 @@ enum class ScanResult : std::uint8_t {
 /// The patterns, shared by all threads; each thread scans with its own Scanner.
 class PatternSet {
  public:
-  /// Bytes one scanner may hold; RE2 drops and rebuilds its states beyond it, and gives up when that is not enough.
-  static constexpr std::size_t default_memory = std::size_t{16} * 1024 * 1024;
+  /// Bytes one scanner may hold at most, half of them for the last tier; RE2 drops and rebuilds its states beyond it,
+  /// and gives up when that is not enough.
+  static constexpr std::size_t default_memory = std::size_t{32} * 1024 * 1024;
 
   explicit PatternSet(std::size_t memory_per_scanner = default_memory) : memory_(memory_per_scanner) {}
 
@@ -38,13 +41,14 @@ class PatternSet {
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
-  /// Values of these kinds of bytes are common and many patterns can't match inside them: words, words with paths.
+  /// Values of some kinds of bytes are common, and little of most patterns can match inside them: words; words with
+  /// blanks and slashes; everything.
   static constexpr std::size_t tier_count = 3;
 
   struct Entry {
     CheckId check = 0;
-    std::string re2;
-    bool in_tier[tier_count] = {true, true, true};  ///< may match in a value of that tier's bytes
+    /// By tier, RE2 text of what the pattern can match in a value of its bytes; nothing if it cannot.
+    std::array<std::optional<std::string>, tier_count> by_tier;
   };
   [[nodiscard]] std::span<const Entry> entries() const noexcept { return entries_; }
   [[nodiscard]] std::size_t memory() const noexcept { return memory_; }
@@ -83,7 +87,7 @@ class Scanner {
   [[nodiscard]] const Automaton* automaton_for(ByteClasses classes) const noexcept;
 
   std::vector<std::unique_ptr<Automaton>> owned_;
-  const Automaton* by_tier_[PatternSet::tier_count] = {};
+  std::array<const Automaton*, PatternSet::tier_count> by_tier_{};
 };
 
 }  // namespace gatehouse::waf::fastpath

@@ -138,6 +138,25 @@ std::string phrase_pattern(std::string_view phrase, bool caseless) {
   return text;
 }
 
+namespace {
+
+struct Written {
+  std::string text;
+  bool exact = false;
+};
+
+/// RE2's limits on counts depend on how repeats nest: widen until it compiles.
+std::optional<Written> write_for_re2(const Node& tree) {
+  for (const std::uint32_t max_count : {1000u, 250u, 60u, 15u, 4u, 1u}) {
+    Writer writer(max_count);
+    writer.write(tree);
+    if (re2_takes(writer.text())) return Written{writer.text(), writer.exact()};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Translation translate(std::string_view pattern) {
   Translation translation;
   auto parsed = pcre::parse(pattern);
@@ -145,18 +164,23 @@ Translation translate(std::string_view pattern) {
     translation.refusal = fmt::format("{} at offset {}", refusal->reason, refusal->offset);
     return translation;
   }
-  const Node& tree = std::get<Node>(parsed);
-  for (const std::uint32_t max_count : {1000u, 250u, 60u, 15u, 4u, 1u}) {
-    Writer writer(max_count);
-    writer.write(tree);
-    if (!re2_takes(writer.text())) continue;
-    translation.re2 = writer.text();
-    translation.exact = writer.exact();
-    translation.tree = std::move(std::get<Node>(parsed));
+  std::optional<Written> written = write_for_re2(std::get<Node>(parsed));
+  if (!written) {
+    translation.refusal = "RE2 does not compile it";
     return translation;
   }
-  translation.refusal = "RE2 does not compile it";
+  translation.re2 = std::move(written->text);
+  translation.exact = written->exact;
+  translation.tree = std::move(std::get<Node>(parsed));
   return translation;
+}
+
+std::optional<std::string> restricted_pattern(const Node& tree, const ByteSet& alphabet) {
+  const std::optional<Node> restricted = pcre::restrict_to(tree, alphabet);
+  if (!restricted) return std::nullopt;
+  std::optional<Written> written = write_for_re2(*restricted);
+  if (!written) return "";  // cannot be worse than the pattern that compiled; "" matches every text
+  return std::move(written->text);
 }
 
 bool models_linked_pcre2() {

@@ -24,6 +24,10 @@ struct Translation {
 /// operator. Precondition: PCRE2 compiles the pattern. Loading time only.
 [[nodiscard]] Translation translate(std::string_view pattern);
 
+/// RE2 text of what is left of a pattern in texts whose bytes are all in `alphabet`: for such texts, and only for them,
+/// a superset of what the pattern matches. Nothing if no such text can match.
+[[nodiscard]] std::optional<std::string> restricted_pattern(const pcre::Node& tree, const pcre::ByteSet& alphabet);
+
 /// RE2 text that finds `phrase`, in either case of ASCII letters if `caseless`.
 [[nodiscard]] std::string phrase_pattern(std::string_view phrase, bool caseless);
 

@@ -526,29 +526,4 @@ std::variant<Node, Refusal> parse(std::string_view pattern) {
   }
 }
 
-bool can_match_within(const Node& tree, const ByteSet& alphabet) {
-  const auto child_can = [&](const Node& child) { return can_match_within(child, alphabet); };
-  switch (tree.kind) {
-    case NodeKind::set: return (tree.bytes & alphabet).any();
-    case NodeKind::sequence: return std::ranges::all_of(tree.children, child_can);
-    case NodeKind::choice: return std::ranges::any_of(tree.children, child_can);
-    case NodeKind::repeat: return tree.min == 0 || child_can(tree.children.front());
-    case NodeKind::atomic:
-    case NodeKind::group: return child_can(tree.children.front());
-    case NodeKind::look_around:
-      // A look-ahead or look-behind that must succeed reads the same text; one that must fail proves nothing.
-      return tree.negated || child_can(tree.children.front());
-    case NodeKind::empty:
-    case NodeKind::back_reference:
-    case NodeKind::line_start:
-    case NodeKind::line_end:
-    case NodeKind::text_start:
-    case NodeKind::text_end:
-    case NodeKind::text_end_or_final_newline:
-    case NodeKind::word_boundary:
-    case NodeKind::not_word_boundary: return true;
-  }
-  return true;
-}
-
 }  // namespace gatehouse::waf::fastpath::pcre

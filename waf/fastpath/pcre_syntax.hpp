@@ -4,6 +4,7 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -58,8 +59,8 @@ struct Refusal {
 /// Source: pcre2pattern(3), pcre2compat(3) of 10.42.
 [[nodiscard]] std::variant<Node, Refusal> parse(std::string_view pattern);
 
-/// False only if no text whose bytes are all in `alphabet` can match anywhere: a proof, read off the tree by dropping
-/// every byte outside the alphabet. Assertions count as satisfiable.
-[[nodiscard]] bool can_match_within(const Node& tree, const ByteSet& alphabet);
+/// The tree as texts whose bytes are all in `alphabet` see it: byte sets lose what is outside, branches that need such
+/// a byte are gone. Nothing if no such text can match: a proof. Assertions count as satisfiable, back references too.
+[[nodiscard]] std::optional<Node> restrict_to(const Node& tree, const ByteSet& alphabet);
 
 }  // namespace gatehouse::waf::fastpath::pcre
