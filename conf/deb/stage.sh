@@ -22,6 +22,7 @@ install -d -m 755 "$destination/etc/gatehouse/sites"
 for file in rules/*; do
   case $file in
     *.md) put 644 "$file" "/usr/share/doc/gatehouse/rules/${file##*/}" ;;
+    *.py) ;; # makes unicode.mapping; needed only when it changes
     *) [ -d "$file" ] || put_configuration "$file" "/etc/gatehouse/$file" ;;
   esac
 done
