@@ -169,7 +169,7 @@ void Binder::finish_servers() {
   }
   build_listeners();
   for (auto& server : servers) finish_server(*server);
-  warn_name_conflicts();
+  if (reporter_.error_count() == 0) warn_name_conflicts();
 }
 
 }  // namespace gatehouse::config

@@ -182,7 +182,7 @@ void set_upstream(const Use& use) {
   level.settings = nullptr;
   level.server_settings = nullptr;
   binder.bind_block(use.statement.block, level);
-  if (upstream.servers.empty()) {
+  if (upstream.servers.empty() && level.find("server") == nullptr) {
     binder.reporter().error(use.statement.place(1), "no servers are inside upstream");
   }
   const bool only_backup = std::ranges::all_of(upstream.servers, [](const auto& server) { return server.backup; });

@@ -89,7 +89,18 @@ void set_real_ip_from(const Use& use) {
     append<&L::set_real_ip_from>(use, *network);
     return;
   }
-  throw Invalid{fmt::format("invalid parameter \"{}\"", use[1]), 1, "an address, ADDRESS/PREFIX or unix:"};
+  const auto addresses = use[1].find('/') == std::string::npos ? look_up(use[1], 0) : std::vector<SocketAddress>{};
+  if (addresses.empty()) {
+    throw Invalid{fmt::format("host not found in set_real_ip_from \"{}\"", use[1]), 1,
+                  "an address, ADDRESS/PREFIX or unix:"};
+  }
+  bool first = use.first;
+  for (const auto& address : addresses) {
+    rule.network = address;
+    rule.prefix_length = static_cast<std::uint8_t>(address.bytes().size() * 8);
+    append<&L::set_real_ip_from>(Use{use.level, use.statement, use.row, first}, rule);
+    first = false;
+  }
 }
 std::string show_real_ip_from(const Level& level) {
   std::string text;

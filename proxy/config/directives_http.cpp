@@ -30,7 +30,9 @@ std::string show_keepalive_timeout(const Level& level) {
 
 void set_large_buffers(const Use& use) {
   auto& number = slot<&S::large_client_header_buffers_number>(use);
-  number = static_cast<std::uint32_t>(read_number(use, 1, 1, 1024));
+  const auto count = parse_number(use[1]);
+  if (!count || *count == 0 || *count > 1024) refuse(use, 1, "invalid value");
+  number = static_cast<std::uint32_t>(*count);
   use.level.server_settings->large_client_header_buffers_size = read_size(use, 2);
   if (use.level.server_settings->large_client_header_buffers_size == 0) refuse(use, 2, "invalid value");
 }
@@ -107,7 +109,7 @@ std::string show_internal(const Level& level) {
 void set_body_temp_path(const Use& use) {
   auto& member = slot<&L::client_body_temp_path>(use);
   member = use.level.binder->prefix_path(use[1]);
-  for (std::size_t i = 2; i <= use.count(); ++i) (void)read_number(use, i, 1, 3);  // nginx's folder levels
+  for (std::size_t i = 2; i <= use.count(); ++i) (void)read_number(use, i, 1, 0xffffffffu);  // nginx's folder levels
 }
 std::string show_body_temp_path(const Level& level) {
   return level.settings == nullptr ? "" : level.settings->client_body_temp_path;

@@ -71,7 +71,7 @@ void set_log_format(const Use& use) {
   std::string text;
   for (; i <= use.count(); ++i) text += use[i];
   format.text = use.level.binder->variables().compile(text, use.statement.place(2), 2);
-  formats.emplace(format.name, std::make_shared<const LogFormat>(std::move(format)));
+  formats.emplace(use[1], std::make_shared<const LogFormat>(std::move(format)));
 }
 
 void read_log_parameter(const Use& use, std::size_t word, AccessLogTarget& log) {

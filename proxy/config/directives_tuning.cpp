@@ -74,7 +74,7 @@ void accept_thread_pool(const Use& use) {
   }
 }
 void accept_temp_path(const Use& use) {
-  for (std::size_t i = 2; i <= use.count(); ++i) (void)read_number(use, i, 1, 3);
+  for (std::size_t i = 2; i <= use.count(); ++i) (void)read_number(use, i, 1, 0xffffffffu);
 }
 void accept_debug_connection(const Use& use) {
   if (use[1].empty()) refuse(use, 1, "invalid value");

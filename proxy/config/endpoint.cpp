@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include <arpa/inet.h>
+#include <netdb.h>
 
 #include "proxy/config/parse_value.hpp"
 
@@ -22,6 +24,21 @@ std::optional<SocketAddress> parse_ip(std::string_view text, std::uint16_t port)
   std::array<std::uint8_t, 16> v6{};
   if (::inet_pton(AF_INET6, copy.c_str(), v6.data()) == 1) return SocketAddress::ipv6(v6, port);
   return std::nullopt;
+}
+
+std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return {};
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+  std::vector<SocketAddress> result;
+  for (const auto* entry = found; entry != nullptr; entry = entry->ai_next) {
+    if (const auto address = SocketAddress::from_sockaddr(entry->ai_addr, entry->ai_addrlen)) {
+      result.push_back(address->with_port(port));
+    }
+  }
+  return result;
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port, std::string& error) {

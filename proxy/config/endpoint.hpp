@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/base/address.hpp"
 
@@ -26,6 +27,10 @@ struct Endpoint {
 
 /// An IPv4 or IPv6 address without port or brackets.
 [[nodiscard]] std::optional<SocketAddress> parse_ip(std::string_view text, std::uint16_t port);
+
+/// The addresses of a host name, asked of the system's resolver right now; empty when there are none. Blocks: for
+/// directives that need addresses while loading (listen, set_real_ip_from), as in nginx.
+[[nodiscard]] std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port);
 
 /// 1 to 65535.
 [[nodiscard]] std::optional<std::uint16_t> parse_port(std::string_view text);

@@ -4,7 +4,6 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <netdb.h>
 #include <unistd.h>
 
 #include "proxy/config/binder.hpp"
@@ -21,21 +20,6 @@ constexpr std::uint16_t kDefaultPort = 80;
 [[noreturn]] void bad_address(const Use& use, std::string_view what) {
   throw Invalid{fmt::format("{} in \"{}\" of the \"listen\" directive", what, use[1]), 1,
                 "such as 443, 127.0.0.1:8080, [::]:443, *:80 or unix:/path"};
-}
-
-std::vector<SocketAddress> look_up(const Use& use, const std::string& host, std::uint16_t port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) bad_address(use, "host not found");
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
-  std::vector<SocketAddress> result;
-  for (const auto* entry = found; entry != nullptr; entry = entry->ai_next) {
-    if (const auto address = SocketAddress::from_sockaddr(entry->ai_addr, entry->ai_addrlen)) {
-      result.push_back(address->with_port(port));
-    }
-  }
-  return result;
 }
 
 // "8000" and "8000-8010" alone are ports of every IPv4 address; otherwise the text in front of the range.
@@ -81,7 +65,8 @@ std::vector<SocketAddress> read_addresses(const Use& use) {
     const auto endpoint = parse_endpoint(host, kDefaultPort, error);
     if (!endpoint) bad_address(use, error);
     if (endpoint->unix_socket) return {*endpoint->address};
-    bases = endpoint->address ? std::vector{*endpoint->address} : look_up(use, endpoint->host, kDefaultPort);
+    bases = endpoint->address ? std::vector{*endpoint->address} : look_up(endpoint->host, kDefaultPort);
+    if (bases.empty()) bad_address(use, "host not found");
   }
   std::vector<SocketAddress> result;
   for (const auto& base : bases) {
@@ -106,7 +91,7 @@ bool read_socket_option(const Use& use, std::size_t word, ListenOptions& options
   if (const auto backlog = parameter(text, "backlog=")) {
     const auto number = parse_number(*backlog);
     if (!number || *number == 0 || *number > std::numeric_limits<int>::max()) {
-      throw Invalid{fmt::format("invalid backlog \"{}\"", *backlog), word, {}};
+      throw Invalid{fmt::format("invalid backlog \"{}\"", text), word, {}};
     }
     options.backlog = static_cast<int>(*number);
     return true;
@@ -114,7 +99,7 @@ bool read_socket_option(const Use& use, std::size_t word, ListenOptions& options
   if (const auto fastopen = parameter(text, "fastopen=")) {
     const auto number = parse_number(*fastopen);
     if (!number || *number > std::numeric_limits<int>::max()) {
-      throw Invalid{fmt::format("invalid fastopen \"{}\"", *fastopen), word, {}};
+      throw Invalid{fmt::format("invalid fastopen \"{}\"", text), word, {}};
     }
     options.fastopen = static_cast<int>(*number);
     return true;
@@ -124,7 +109,7 @@ bool read_socket_option(const Use& use, std::size_t word, ListenOptions& options
     const auto size_text = parameter(text, name);
     if (!size_text) continue;
     const auto size = parse_size(*size_text);
-    if (!size) throw Invalid{fmt::format("invalid {} \"{}\"", std::string_view(name, 6), *size_text), word, {}};
+    if (!size) throw Invalid{fmt::format("invalid {} \"{}\"", std::string_view(name, 6), text), word, {}};
     options.*member = *size;
     return true;
   }
@@ -176,10 +161,10 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-[[noreturn]] void bad_name(const Use& use, std::size_t word,
-                           std::string_view what = "invalid server name or wildcard") {
-  throw Invalid{fmt::format("{} \"{}\"", what, use[word]), word,
-                "a * may only be the first or the last label: *.x.y or x.*"};
+[[noreturn]] void bad_name(const Use& use, std::size_t word, bool malformed) {
+  const auto text = malformed ? fmt::format("server name \"{}\" is invalid", use[word])
+                              : fmt::format("invalid server name or wildcard \"{}\"", use[word]);
+  throw Invalid{text, word, "a * may only be the first or the last label: *.x.y or x.*"};
 }
 
 void add_name(const Use& use, std::size_t word) {
@@ -201,6 +186,8 @@ void add_name(const Use& use, std::size_t word) {
   if (name.find('/') != std::string::npos) {
     use.level.binder->warn(use.statement, word, fmt::format("server name \"{}\" has suspicious symbols", given));
   }
+  const bool lone_star = name.starts_with('*') && (name.size() < 3 || name[1] != '.');
+  if (lone_star || name == ".") bad_name(use, word, true);
   auto kind = ServerName::Kind::exact;
   bool both = false;
   if (name.starts_with("*.")) {
@@ -215,7 +202,7 @@ void add_name(const Use& use, std::size_t word) {
   }
   const bool stripped = both || kind != ServerName::Kind::exact;
   if ((stripped && name.empty()) || name.find('*') != std::string::npos || name.find("..") != std::string::npos) {
-    bad_name(use, word);
+    bad_name(use, word, false);
   }
   if (both) names.push_back({ServerName::Kind::leading_wildcard, name, nullptr});
   names.push_back({kind, std::move(name), nullptr});
@@ -351,7 +338,8 @@ void Binder::finish_server(Server& server) {
       break;
     }
   }
-  if ((ssl.verify_client == VerifyClient::on || ssl.verify_client == VerifyClient::optional) &&
+  const bool serves_tls = std::ranges::any_of(listens_[&server], [](const auto& listen) { return listen.options.ssl; });
+  if (serves_tls && (ssl.verify_client == VerifyClient::on || ssl.verify_client == VerifyClient::optional) &&
       ssl.client_certificate.empty() && ssl.trusted_certificate.empty()) {
     reporter_.error(statement.place(), "no ssl_client_certificate for ssl_verify_client");
   }

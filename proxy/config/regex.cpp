@@ -1,5 +1,6 @@
 #include "proxy/config/regex.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -66,8 +67,10 @@ Regex::Regex(std::string pattern, bool caseless) : pattern_(std::move(pattern)),
   if (code_->code == nullptr) {
     PCRE2_UCHAR text[256] = {};
     pcre2_get_error_message(error, text, sizeof text);
-    throw std::invalid_argument(fmt::format("pcre2_compile() failed: {} in \"{}\" at offset {}",
-                                            reinterpret_cast<const char*>(text), pattern_, offset));
+    const auto rest = std::string_view(pattern_).substr(std::min<std::size_t>(offset, pattern_.size()));
+    throw std::invalid_argument(fmt::format("pcre2_compile() failed: {} in \"{}\"{}",
+                                            reinterpret_cast<const char*>(text), pattern_,
+                                            rest.empty() ? "" : fmt::format(" at \"{}\"", rest)));
   }
   // Without JIT (not supported here, or out of executable memory) the interpreter runs: slower, the same answer.
   (void)pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE);

@@ -13,7 +13,7 @@ namespace gatehouse::config {
 /// A compiled expression. Immutable; match() may be called from any thread at once.
 class Regex {
  public:
-  /// Throws std::invalid_argument with PCRE2's message and the offset when `pattern` does not compile.
+  /// Throws std::invalid_argument with PCRE2's message and the rest of the text when `pattern` does not compile.
   Regex(std::string pattern, bool caseless);
   ~Regex();
   Regex(const Regex&) = delete;
