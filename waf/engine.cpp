@@ -19,7 +19,7 @@ Engine::Impl::Impl(const EngineOptions& options)
   instance.setServerLogCb(&RuleMatchSink::receive, modsecurity::RuleMessageLogProperty);
 }
 
-Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(options)) {}
+Engine::Engine(const EngineOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 
 Engine::~Engine() = default;
 

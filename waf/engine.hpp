@@ -47,7 +47,7 @@ class Engine {
  public:
   struct Impl;
 
-  explicit Engine(EngineOptions options = {});
+  explicit Engine(const EngineOptions& options = {});
   /// Writes what is queued for the audit log, then stops.
   ~Engine();
   Engine(const Engine&) = delete;

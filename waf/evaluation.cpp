@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
+#include <charconv>
 #include <stdexcept>
 #include <utility>
 
@@ -109,12 +109,13 @@ void apply(const Overlay& overlay, Transaction& transaction) {
     transaction.m_ruleRemoveByIdRange.emplace_back(static_cast<int>(range.first), static_cast<int>(range.last));
   for (const std::string& tag : overlay.removed_tags) transaction.m_ruleRemoveByTag.push_back(tag);
   for (const RemovedTarget& removed : overlay.removed_targets) {
-    const bool is_id = !removed.rule_or_tag.empty() && removed.rule_or_tag.size() < 10 &&
-                       removed.rule_or_tag.find_first_not_of("0123456789") == std::string::npos;
-    if (is_id)
-      transaction.m_ruleRemoveTargetById.emplace_back(std::atoi(removed.rule_or_tag.c_str()), removed.target);
+    const std::string& name = removed.rule_or_tag;
+    int id = 0;
+    const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), id);
+    if (problem == std::errc{} && end == name.data() + name.size())
+      transaction.m_ruleRemoveTargetById.emplace_back(id, removed.target);
     else
-      transaction.m_ruleRemoveTargetByTag.emplace_back(removed.rule_or_tag, removed.target);
+      transaction.m_ruleRemoveTargetByTag.emplace_back(name, removed.target);
   }
   if (auto pins = pins_of(overlay); !pins.empty()) {
     auto*& tx = transaction.m_collections.m_tx_collection;

@@ -26,12 +26,14 @@ struct Expose {
   friend constexpr typename Tag::type member_of(Tag) { return Member; }
 };
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a pointer to member's type takes none
 #define GATEHOUSE_EXPOSE(tag, member_type, member) \
   struct tag {                                     \
     using type = member_type;                      \
     friend constexpr type member_of(tag);          \
   };                                               \
   template struct Expose<tag, &member>
+// NOLINTEND(bugprone-macro-parentheses)
 GATEHOUSE_EXPOSE(StatusOf, AuditLog::AuditLogStatus AuditLog::*, AuditLog::m_status);
 GATEHOUSE_EXPOSE(TypeOf, AuditLog::AuditLogType AuditLog::*, AuditLog::m_type);
 GATEHOUSE_EXPOSE(RelevantOf, std::string AuditLog::*, AuditLog::m_relevant);
@@ -50,7 +52,7 @@ void release_file(const std::string& path) {
     int fd = -1;
     if (std::from_chars(name.data(), name.data() + name.size(), fd).ec != std::errc{} || fd <= STDERR_FILENO) continue;
     std::array<char, PATH_MAX> target{};
-    const ssize_t length = ::readlinkat(::dirfd(directory), entry->d_name, target.data(), target.size());
+    const ssize_t length = ::readlink(("/proc/self/fd/" + std::string(name)).c_str(), target.data(), target.size());
     if (length <= 0 || std::string_view(target.data(), static_cast<std::size_t>(length)) != path) continue;
     if ((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0) continue;
     const int nothing = ::open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -222,12 +222,10 @@ std::vector<FileReference> referenced_files(std::string_view text, const std::st
     const std::string folded = lower(directive.name);
     const bool rules = folded == "include";
     std::vector<std::string> paths;
-    if (rules || folded == "secunicodemapfile" || folded == "secgeolookupdb") {
+    if (rules || folded == "secunicodemapfile" || folded == "secgeolookupdb" || folded == "secrulescript") {
       paths.push_back(first_word(directive.arguments));
     } else if (folded == "secrule") {
       paths = operator_files(directive.arguments);
-    } else if (folded == "secrulescript") {
-      paths.push_back(first_word(directive.arguments));
     }
     for (const std::string& path : paths)
       for (std::string& found : resolve(path, name))
