@@ -39,16 +39,21 @@ void Descriptor::finish(Direction& direction) {
   operation->waiter.resume();
 }
 
-void Descriptor::cancel() {
-  for (Direction* direction : {&read_, &write_}) {
-    Operation* operation = std::exchange(direction->waiting, nullptr);
-    if (operation == nullptr) continue;
-    direction->disarm();
-    if (operation->canceled) continue;  // it stood in both directions
-    operation->canceled = true;
-    reactor_.resume_soon(operation->waiter);
-  }
+void Descriptor::cancel(Direction& direction) {
+  Operation* operation = std::exchange(direction.waiting, nullptr);
+  if (operation == nullptr) return;
+  direction.disarm();
+  if (operation->canceled) return;  // it stood in both directions
+  operation->canceled = true;
+  if (operation->waiter) reactor_.resume_soon(operation->waiter);
 }
+
+void Descriptor::cancel() {
+  cancel(read_);
+  cancel(write_);
+}
+
+void Descriptor::cancel_read() { cancel(read_); }
 
 void Descriptor::on_events(std::uint32_t events) {
   constexpr std::uint32_t kGone = EPOLLRDHUP | EPOLLHUP | EPOLLERR;

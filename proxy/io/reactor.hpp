@@ -50,6 +50,8 @@ class Descriptor {
 
   /// Ends the waiting operations with `canceled`; they resume from the loop, not from here.
   void cancel();
+  /// The same for the reading side alone.
+  void cancel_read();
 
   [[nodiscard]] Reactor& reactor() const noexcept { return reactor_; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
@@ -67,6 +69,7 @@ class Descriptor {
   };
   void on_events(std::uint32_t events);
   void finish(Direction& direction);
+  void cancel(Direction& direction);
   static void expire(Timer& timer);
 
   Reactor& reactor_;

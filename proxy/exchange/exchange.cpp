@@ -1,0 +1,116 @@
+#include "proxy/exchange/exchange.hpp"
+
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "proxy/exchange/response_filters.hpp"
+#include "proxy/exchange/waf_gate.hpp"
+#include "proxy/http/local_reply.hpp"
+
+namespace gatehouse::exchange {
+namespace {
+
+constexpr std::size_t kLongestQuoted = 1024;
+
+// nginx logs a client's own fault at info and what somebody has to look at as error.
+LogLevel level_of(Reason reason) {
+  switch (reason) {
+    case Reason::access_denied:
+    case Reason::body_too_large:
+    case Reason::no_location:
+    case Reason::internal_location: return LogLevel::error;
+    case Reason::spill_failed: return LogLevel::crit;
+    case Reason::bug: return LogLevel::alert;
+    default: break;
+  }
+  switch (row(reason).blame) {
+    case Blame::downstream:
+    case Blame::none: return LogLevel::info;
+    case Blame::upstream:
+    case Blame::internal: return LogLevel::error;
+  }
+  return LogLevel::error;
+}
+
+}  // namespace
+
+Exchange::Exchange(ThreadState& thread_, std::shared_ptr<const ThreadGeneration> generation_, Downstream& downstream_,
+                   ConnectionInfo& connection_, const http::RequestHead& head_, const http::RequestSemantics& semantics_)
+    : thread(thread_),
+      generation(std::move(generation_)),
+      downstream(downstream_),
+      connection(connection_),
+      head(head_),
+      semantics(semantics_),
+      upstream_head(thread_.body_blocks),
+      client(connection_.peer),
+      client_ip(connection_.peer_ip),
+      started(thread_.reactor.now()),
+      started_wall_ms(thread_.reactor.wall_milliseconds()) {}
+
+Exchange::~Exchange() = default;
+
+const ErrorLog& Exchange::error_log() const noexcept {
+  return route != nullptr ? *route->error_log : *generation->shared->error_log;
+}
+
+void Exchange::log(LogLevel level, std::string_view text) const {
+  const ErrorLog& log = error_log();
+  if (!log.enabled(level)) return;
+  fmt::memory_buffer line;
+  const auto out = std::back_inserter(line);
+  fmt::format_to(out, "{}, client: {}", text, client_ip);
+  if (server != nullptr) fmt::format_to(out, ", server: {}", server->name);
+  if (!head.line.empty()) fmt::format_to(out, ", request: \"{}\"", head.line.substr(0, kLongestQuoted));
+  if (!upstream_url.empty()) fmt::format_to(out, ", upstream: \"{}\"", upstream_url.substr(0, kLongestQuoted));
+  if (const auto host = head.fields.value(http::FieldId::host)) {
+    fmt::format_to(out, ", host: \"{}\"", host->substr(0, kLongestQuoted));
+  }
+  if (const auto referer = head.fields.value(http::FieldId::referer)) {
+    fmt::format_to(out, ", referrer: \"{}\"", referer->substr(0, kLongestQuoted));
+  }
+  log.write(level, connection.number, {line.data(), line.size()});
+}
+
+void Exchange::reply(int status, Reason why, std::string_view why_detail) {
+  reason = why;
+  detail = why_detail;
+  const auto tokens = settings().server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
+  make_local_head(*this, http::public_status(status), http::kLocalReplyType, http::local_reply_page(status, tokens));
+}
+
+void Exchange::redirect(int status, std::string_view location) {
+  const auto tokens = settings().server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
+  if (location.starts_with('/') && settings().absolute_redirect) {
+    std::string_view name = semantics.authority.host;
+    if (settings().server_name_in_redirect || name.empty()) name = server->name;
+    if (name.empty()) name = arena.copy(connection.local.ip_string());
+    const std::uint16_t port = connection.local.port();
+    const bool default_port = port == (connection.secure() ? 443 : 80);
+    const std::string port_text = settings().port_in_redirect && !default_port && port != 0 ? fmt::format(":{}", port) : "";
+    location = arena.concat(std::string_view(connection.secure() ? "https://" : "http://"), name,
+                            std::string_view(port_text), location);
+  }
+  make_local_head(*this, status, http::kLocalReplyType, http::local_reply_page(status, tokens), location);
+}
+
+void Exchange::reply_empty(int status) { make_local_head(*this, status, {}, {}); }
+
+void Exchange::fail(Reason why, std::string_view why_detail) {
+  const int status = row(why).status;
+  const LogLevel level = level_of(why);
+  if (error_log().enabled(level)) {
+    log(level, why_detail.empty() ? std::string(row(why).text) : fmt::format("{}: {}", row(why).text, why_detail));
+  }
+  if (status == 0) {
+    reason = why;
+    detail = why_detail;
+    response.status = http::kCloseSilently;
+    local = true;
+    return;
+  }
+  reply(status, why, why_detail);
+}
+
+}  // namespace gatehouse::exchange

@@ -1,0 +1,117 @@
+// One request and its response, in no HTTP version's terms.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/container/small_vector.hpp>
+
+#include "proxy/base/arena.hpp"
+#include "proxy/base/error.hpp"
+#include "proxy/base/units.hpp"
+#include "proxy/config/model.hpp"
+#include "proxy/exchange/connection_info.hpp"
+#include "proxy/exchange/downstream.hpp"
+#include "proxy/exchange/generation.hpp"
+#include "proxy/exchange/request_body.hpp"
+#include "proxy/exchange/thread_state.hpp"
+#include "proxy/http/message.hpp"
+#include "proxy/http/semantics.hpp"
+#include "proxy/http/target.hpp"
+
+namespace gatehouse::exchange {
+
+class WafGate;
+
+/// One attempt at an upstream peer, as $upstream_* tell it. Times are -1 while not reached.
+struct UpstreamTry {
+  std::string_view peer;  ///< "10.0.0.1:8080", in the exchange's arena
+  int status = 0;         ///< 0: no response; then the log shows the status the failure stands for
+  Milliseconds connect_time{-1};
+  Milliseconds header_time{-1};
+  Milliseconds response_time{-1};
+  std::uint64_t response_length = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+  bool reused = false;
+};
+
+/// The state of one exchange. Lives on its session's coroutine frame; filters get it by reference.
+struct Exchange {
+  Exchange(ThreadState& thread_, std::shared_ptr<const ThreadGeneration> generation_, Downstream& downstream_,
+           ConnectionInfo& connection_, const http::RequestHead& head_, const http::RequestSemantics& semantics_);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  ThreadState& thread;
+  std::shared_ptr<const ThreadGeneration> generation;  ///< the configuration the request began with
+  Downstream& downstream;
+  ConnectionInfo& connection;
+  const http::RequestHead& head;
+  const http::RequestSemantics& semantics;
+
+  // Routing.
+  const config::Server* server = nullptr;
+  const LocationRuntime* route = nullptr;
+  std::string_view path;            ///< the canonical path, nginx's $uri
+  bool path_changed = false;        ///< differs from the raw path
+  bool path_had_escapes = false;
+  bool raw_differs_in_meaning = false;
+  std::string path_storage;         ///< backs `path` when it differs from the raw one
+  config::Regex::Captures captures; ///< of the last regular expression; offsets into `captured`
+  std::string_view captured;
+  boost::container::small_vector<std::string_view, 4> user_variables;  ///< slots of named captures, `set` and `map`
+
+  // Who asks.
+  SocketAddress client;       ///< after real_ip
+  std::string_view client_ip; ///< text of `client` without the port
+
+  // The request's body.
+  RequestBody body;
+
+  // The response.
+  ResponseHeadOut response;
+  std::string_view local_body;   ///< of a local reply
+  bool local = false;            ///< the response is made here
+  Reason reason = Reason::none;  ///< why the exchange ended otherwise than by an upstream's answer
+  std::string_view detail;       ///< more on `reason` for the log, in the arena
+
+  // The upstream.
+  boost::container::small_vector<UpstreamTry, 2> tries;
+  std::string_view proxy_host;  ///< $proxy_host
+  std::string_view proxy_port;
+  std::string_view upstream_url;             ///< "http://10.0.0.1:80/path" of the error log
+  io::ReadBuffer upstream_head;                   ///< the upstream's head as received; kept until the log line is written
+  const http::Fields* upstream_fields = nullptr;  ///< views into it; null until a head was received
+
+  // The WAF.
+  std::unique_ptr<WafGate> waf;
+
+  TimePoint started;
+  std::int64_t started_wall_ms;  ///< milliseconds since the epoch
+  std::string_view request_id;   ///< 32 hex digits, made on first use
+  Arena arena;
+
+  [[nodiscard]] const config::LocationSettings& settings() const noexcept { return route->location->settings; }
+  [[nodiscard]] TimePoint now() const noexcept { return thread.reactor.now(); }
+  [[nodiscard]] bool is_head() const noexcept { return head.method == http::Method::head; }
+
+  /// Logs to the error log of the request's place, with nginx's trailing context (client, server, request, upstream, host).
+  void log(LogLevel level, std::string_view text) const;
+  [[nodiscard]] const ErrorLog& error_log() const noexcept;
+
+  /// Makes the response a local reply with nginx's page for `status`; `why` goes to the log and the metrics.
+  void reply(int status, Reason why, std::string_view why_detail = {});
+  /// A local redirect; a relative `location` becomes absolute as absolute_redirect, server_name_in_redirect and port_in_redirect say.
+  void redirect(int status, std::string_view location);
+  /// A local reply without a body.
+  void reply_empty(int status);
+  /// The reply that the reason's row asks for.
+  void fail(Reason why, std::string_view why_detail = {});
+};
+
+}  // namespace gatehouse::exchange

@@ -1,0 +1,91 @@
+// A configuration made ready to serve: compiled rule sets, TLS contexts, open logs, routing tables. Immutable, shared by every thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "certs/client_context.hpp"
+#include "certs/server_connection.hpp"
+#include "certs/server_context.hpp"
+#include "certs/shared_tls_state.hpp"
+#include "proxy/base/log.hpp"
+#include "proxy/config/model.hpp"
+#include "proxy/http/fields.hpp"
+#include "proxy/http/request_parser.hpp"
+#include "proxy/route/location_tree.hpp"
+#include "proxy/route/server_names.hpp"
+#include "waf/rule_set.hpp"
+
+namespace gatehouse::exchange {
+
+/// What `proxy_set_header` means once per location: which client fields are replaced.
+struct UpstreamHeaders {
+  http::FieldIdSet replaced;                  ///< known names that a rule sets or removes
+  std::vector<std::string> replaced_names;    ///< other such names
+  const config::HeaderRule* host = nullptr;   ///< the rule for Host; null: $proxy_host
+  bool sends_connection = false;              ///< a rule for Connection exists
+};
+
+/// What is made ready for one location.
+struct LocationRuntime {
+  const config::Location* location = nullptr;
+  const config::Server* server = nullptr;
+  std::shared_ptr<const ErrorLog> error_log;
+  std::vector<std::shared_ptr<LogFile>> access_log;     ///< by position in settings.access_log; null where the path has variables
+  std::shared_ptr<const waf::RuleSet> rules;            ///< null: modsecurity is off here
+  std::shared_ptr<const certs::ClientContext> client_tls;  ///< null unless the location may speak TLS to its upstream
+  std::uint64_t client_tls_identity = 0;  ///< tells apart pooled connections of different TLS settings; never reused
+  UpstreamHeaders upstream_headers;
+  http::FieldIdSet hidden;                 ///< response fields that proxy_hide_header names
+  std::vector<std::string> hidden_names;   ///< such names without a row, lower case
+  std::uint32_t metrics_route = 0;         ///< index into Generation::routes
+};
+
+/// What is made ready for one server block.
+struct ServerRuntime {
+  const config::Server* server = nullptr;
+  route::LocationTree locations;
+  std::shared_ptr<const certs::ServerContext> tls;  ///< null unless one of its listeners has ssl
+  http::ParseLimits parse_limits;
+};
+
+/// What is made ready for one listening address.
+struct ListenerRuntime {
+  const config::Listener* listener = nullptr;
+  route::ServerNames names;
+  std::shared_ptr<const certs::SniSelector> sni;
+};
+
+/// One route of the metrics: a location by server name and label.
+struct MetricsRoute {
+  std::string server;
+  std::string route;
+};
+
+struct Generation {
+  std::shared_ptr<const config::Config> config;
+  std::vector<LocationRuntime> locations;  ///< by Location::id
+  std::vector<ServerRuntime> servers;      ///< by Server::id
+  std::vector<ListenerRuntime> listeners;  ///< as Http::listeners
+  std::vector<MetricsRoute> routes;
+  std::shared_ptr<const ErrorLog> error_log;  ///< of the main context
+  std::unordered_map<SocketAddress, std::size_t> listener_by_address;
+  std::unordered_map<std::string, std::size_t> upstream_by_name;  ///< index into Http::upstreams; explicit ones
+};
+
+/// What outlives generations and is needed to make one. One per worker process.
+struct SharedState {
+  LogFiles log_files;
+  certs::SharedTlsState tls;
+  waf::RuleSetCache rule_sets;
+};
+
+/// Compiles `config`. Throws std::runtime_error (and RuleSetError) with a text for the log; warnings are appended to `notes`. Takes up to
+/// a second with CRS: the loader's thread, never an event loop.
+[[nodiscard]] std::shared_ptr<const Generation> build_generation(std::shared_ptr<const config::Config> config,
+                                                                 SharedState& shared, std::vector<std::string>& notes);
+
+}  // namespace gatehouse::exchange

@@ -1,0 +1,48 @@
+// A request body that was read completely before it is used: in memory up to a bound, then in an unlinked file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/error.hpp"
+#include "proxy/base/units.hpp"
+
+namespace gatehouse::exchange {
+
+/// Collects a body. What fits into `memory_limit` stays in memory; beyond it everything moves to a file that has no name from the
+/// moment it is opened, so that no crash leaves it behind.
+class RequestBody {
+ public:
+  RequestBody() = default;
+  ~RequestBody();
+  RequestBody(const RequestBody&) = delete;
+  RequestBody& operator=(const RequestBody&) = delete;
+
+  /// Appends a piece. Error: spill_failed with errno. Writing to the file may block for as long as the page cache lets it.
+  [[nodiscard]] Result<void> append(std::string_view piece, ByteCount memory_limit, const std::string& directory);
+
+  [[nodiscard]] std::uint64_t size() const noexcept { return memory_.size() + spilled_; }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  /// The whole body while nothing was spilled.
+  [[nodiscard]] std::string_view memory() const noexcept { return memory_; }
+  [[nodiscard]] bool spilled() const noexcept { return fd_ >= 0; }
+  /// Descriptor of the spill file, or -1. Its content is the whole body.
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+  /// Reads up to `into`'s size from `offset` of a spilled body; 0 at the end. Error: spill_failed.
+  [[nodiscard]] Result<std::size_t> read_at(std::uint64_t offset, char* into, std::size_t size) const;
+
+  /// Keeps the memory for the next exchange of the thread.
+  void swap_memory(std::string& other) noexcept { memory_.swap(other); }
+
+ private:
+  [[nodiscard]] Result<void> write_all(std::string_view piece);
+
+  std::string memory_;
+  std::uint64_t spilled_ = 0;
+  int fd_ = -1;
+};
+
+}  // namespace gatehouse::exchange

@@ -1,0 +1,16 @@
+// The way of one exchange from its parsed head to its log line.
+#pragma once
+
+#include "proxy/exchange/exchange.hpp"
+#include "proxy/io/task.hpp"
+
+namespace gatehouse::exchange {
+
+/// Walks the phases: route, real address, limits, access, WAF, answer (return, proxy), log. The response has been sent, or the
+/// connection was given up, when it ends. `listener` is the generation's listener that the connection came in on.
+[[nodiscard]] io::Task<void> run_exchange(Exchange& exchange, const ListenerRuntime& listener);
+
+/// Answers a request whose head could not be used: local reply of `why`'s row, log line, metrics. `exchange` may have an empty head.
+[[nodiscard]] io::Task<void> refuse_exchange(Exchange& exchange, const ListenerRuntime& listener, Reason why);
+
+}  // namespace gatehouse::exchange

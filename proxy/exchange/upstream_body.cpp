@@ -1,0 +1,92 @@
+#include "proxy/exchange/upstream_body.hpp"
+
+#include <algorithm>
+
+namespace gatehouse::exchange {
+
+Error upstream_read_error(Error error) noexcept {
+  switch (error.reason) {
+    case Reason::timed_out: return {Reason::upstream_read_timeout, ETIMEDOUT};
+    case Reason::io_failed: return {Reason::upstream_read, error.os_error};
+    default: return error;
+  }
+}
+
+UpstreamBody::UpstreamBody(io::Stream& stream, io::BufferPool& blocks, const http::BodyFraming& framing,
+                           std::string_view received, Milliseconds timeout)
+    : stream_(stream), blocks_(blocks), received_(received), kind_(framing.kind), left_(framing.length), timeout_(timeout) {
+  if (kind_ == http::BodyKind::chunked) decoder_.emplace(http::BodyOf::response);
+  finished_ = kind_ == http::BodyKind::none;
+}
+
+Result<std::string_view> UpstreamBody::decode() {
+  std::string_view piece;
+  switch (kind_) {
+    case http::BodyKind::none: break;
+    case http::BodyKind::length:
+      piece = received_.substr(0, std::min<std::uint64_t>(left_, received_.size()));
+      received_.remove_prefix(piece.size());
+      left_ -= piece.size();
+      finished_ = left_ == 0;
+      break;
+    case http::BodyKind::until_close:
+      piece = std::exchange(received_, {});
+      break;
+    case http::BodyKind::chunked: {
+      while (!received_.empty()) {
+        const auto step = decoder_->next(received_);
+        received_.remove_prefix(step.consumed);
+        if (step.status == http::ChunkedDecoder::Status::failed) return Error{decoder_->reason()};
+        if (step.status == http::ChunkedDecoder::Status::finished) {
+          finished_ = true;
+          break;
+        }
+        if (step.status == http::ChunkedDecoder::Status::data) {
+          piece = step.data;
+          break;
+        }
+      }
+      break;
+    }
+  }
+  total_ += piece.size();
+  return piece;
+}
+
+Result<std::string_view> UpstreamBody::ready_piece() {
+  if (finished_ || received_.empty()) return std::string_view{};
+  auto piece = decode();
+  // The end of a chunked body often stands right behind its last data.
+  if (piece && !finished_ && kind_ == http::BodyKind::chunked && !received_.empty() && decoder_->left_in_chunk() == 0) {
+    const std::string_view rest = received_;
+    if (rest == "\r\n0\r\n\r\n" || rest == "0\r\n\r\n") {
+      const auto last = decode();
+      if (!last) return last;
+    }
+  }
+  return piece;
+}
+
+io::Task<Result<std::string_view>> UpstreamBody::next_piece() {
+  for (;;) {
+    if (finished_) co_return std::string_view{};
+    if (!received_.empty()) {
+      const auto piece = ready_piece();
+      if (!piece || !piece->empty() || finished_) co_return piece;
+    }
+    if (!block_) block_ = blocks_.take();
+    std::size_t room = block_.size();
+    if (kind_ == http::BodyKind::length) room = std::min<std::uint64_t>(room, left_);
+    auto receive = io::Receive(stream_, {block_.data(), room}, timeout_);
+    const auto got = co_await receive;
+    if (!got) co_return upstream_read_error(got.error());
+    if (*got == 0) {
+      if (kind_ != http::BodyKind::until_close) co_return Error{Reason::upstream_closed};
+      finished_ = true;
+      co_return std::string_view{};
+    }
+    received_ = {block_.data(), *got};
+  }
+}
+
+}  // namespace gatehouse::exchange

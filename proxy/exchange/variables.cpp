@@ -1,0 +1,104 @@
+#include "proxy/exchange/variables.hpp"
+
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/exchange/exchange.hpp"
+
+namespace gatehouse::exchange {
+namespace {
+
+class Catalog final : public config::VariableCatalog {
+ public:
+  Catalog() {
+    for (std::size_t i = 0; i < all_variables().size(); ++i) rows_.emplace(all_variables()[i].name, i);
+  }
+
+  std::optional<config::VariableRef> find(std::string_view name) const override {
+    if (const auto row = rows_.find(name); row != rows_.end() && !is_family(name)) return reference(row->second, {});
+    // The longest family that begins the name: upstream_http_x belongs to upstream_http_.
+    for (std::size_t length = name.size() - 1; length > 0; --length) {
+      if (name[length - 1] != '_') continue;
+      const auto row = rows_.find(name.substr(0, length));
+      if (row != rows_.end()) return reference(row->second, name.substr(length));
+    }
+    return std::nullopt;
+  }
+
+  std::vector<std::string_view> names() const override {
+    std::vector<std::string_view> names;
+    for (const auto& row : all_variables()) names.push_back(row.name);
+    return names;
+  }
+
+ private:
+  static bool is_family(std::string_view name) { return name.ends_with('_'); }
+  static config::VariableRef reference(std::size_t index, std::string_view argument) {
+    return {config::VariableRef::Kind::builtin, static_cast<std::uint16_t>(index), std::string(argument)};
+  }
+  std::unordered_map<std::string_view, std::size_t> rows_;
+};
+
+}  // namespace
+
+std::span<const VariableRow> all_variables() {
+  static const std::vector<VariableRow> rows = [] {
+    std::vector<VariableRow> all;
+    for (const auto group : {request_variables(), response_variables(), upstream_variables(), connection_variables()}) {
+      all.insert(all.end(), group.begin(), group.end());
+    }
+    return all;
+  }();
+  return rows;
+}
+
+const config::VariableCatalog& variable_catalog() {
+  static const Catalog catalog;
+  return catalog;
+}
+
+std::optional<std::string_view> evaluate(const config::VariableRef& variable, Exchange& exchange) {
+  switch (variable.kind) {
+    case config::VariableRef::Kind::builtin:
+      return all_variables()[variable.index].get(exchange, variable.argument);
+    case config::VariableRef::Kind::capture: {
+      const auto& offsets = exchange.captures.offsets;
+      const std::size_t at = std::size_t{variable.index} * 2;
+      if (at + 1 >= offsets.size() || offsets[at] == std::string_view::npos) return std::nullopt;
+      return exchange.captured.substr(offsets[at], offsets[at + 1] - offsets[at]);
+    }
+    case config::VariableRef::Kind::user:
+      if (variable.index >= exchange.user_variables.size()) return std::nullopt;
+      return exchange.user_variables[variable.index];
+  }
+  return std::nullopt;
+}
+
+std::string_view evaluate(const config::ComplexValue& value, Exchange& exchange) {
+  if (value.is_constant()) return value.constant();
+  const auto& pieces = value.pieces();
+  if (pieces.size() == 1) return evaluate(*pieces.front().variable, exchange).value_or(std::string_view{});
+  boost::container::small_vector<std::string_view, 8> parts;
+  std::size_t size = 0;
+  for (const auto& piece : pieces) {
+    const std::string_view part =
+        piece.variable ? evaluate(*piece.variable, exchange).value_or(std::string_view{}) : std::string_view(piece.literal);
+    parts.push_back(part);
+    size += part.size();
+  }
+  if (size == 0) return {};
+  char* const start = exchange.arena.allocate(size);
+  char* at = start;
+  for (const std::string_view part : parts) {
+    std::copy(part.begin(), part.end(), at);
+    at += part.size();
+  }
+  return {start, size};
+}
+
+bool is_true(const config::ComplexValue& value, Exchange& exchange) {
+  const std::string_view text = evaluate(value, exchange);
+  return !text.empty() && text != "0";
+}
+
+}  // namespace gatehouse::exchange

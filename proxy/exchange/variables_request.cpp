@@ -1,0 +1,174 @@
+// Variables that come from the request.
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "proxy/exchange/exchange.hpp"
+#include "proxy/exchange/variables.hpp"
+
+namespace gatehouse::exchange {
+namespace {
+
+using Value = std::optional<std::string_view>;
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+// nginx's rule for $http_NAME: names compare without case, '-' is written '_'.
+bool matches_variable(std::string_view field, std::string_view argument) {
+  return field.size() == argument.size() && std::equal(field.begin(), field.end(), argument.begin(), [](char f, char a) {
+           return (f == '-' ? '_' : lower(f)) == lower(a);
+         });
+}
+
+Value joined_fields(Exchange& exchange, const http::Fields& fields, std::string_view argument, std::string_view separator) {
+  Value value;
+  for (const auto& field : fields) {
+    if (!matches_variable(field.name, argument)) continue;
+    value = value ? exchange.arena.concat(*value, separator, field.value) : field.value;
+  }
+  return value;
+}
+
+Value host(Exchange& exchange, std::string_view) {
+  std::string_view name = exchange.semantics.authority.host;
+  if (name.empty()) return exchange.server != nullptr ? std::string_view(exchange.server->name) : std::string_view{};
+  if (std::none_of(name.begin(), name.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) return name;
+  char* at = exchange.arena.allocate(name.size());
+  std::transform(name.begin(), name.end(), at, lower);
+  return std::string_view(at, name.size());
+}
+
+Value argument_of(Exchange& exchange, std::string_view name) {
+  std::string_view query = exchange.semantics.query;
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view key = pair.substr(0, equals);
+    if (key.size() == name.size() &&
+        std::equal(key.begin(), key.end(), name.begin(), [](char a, char b) { return lower(a) == lower(b); })) {
+      return pair.substr(equals + 1);
+    }
+  }
+  return std::nullopt;
+}
+
+Value cookie(Exchange& exchange, std::string_view name) {
+  for (const auto& field : exchange.head.fields) {
+    if (field.id != http::FieldId::cookie) continue;
+    std::string_view rest = field.value;
+    while (!rest.empty()) {
+      std::string_view pair = rest.substr(0, rest.find(';'));
+      rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+      while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
+      const std::size_t equals = pair.find('=');
+      if (equals == name.size() && std::equal(name.begin(), name.end(), pair.begin(),
+                                              [](char a, char b) { return lower(a) == lower(b); })) {
+        return pair.substr(equals + 1);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+Value request_id(Exchange& exchange, std::string_view) {
+  if (exchange.request_id.empty()) {
+    // splitmix64 twice: unique per thread, not a secret.
+    const auto next = [&state = exchange.thread.random_state] {
+      std::uint64_t z = (state += 0x9e3779b97f4a7c15U);
+      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+      z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+      return z ^ (z >> 31);
+    };
+    std::array<char, 33> text{};
+    const std::uint64_t high = next();
+    const std::uint64_t low = next();
+    fmt::format_to_n(text.data(), 32, "{:016x}{:016x}", high, low);
+    exchange.request_id = exchange.arena.copy({text.data(), 32});
+  }
+  return exchange.request_id;
+}
+
+Value forwarded_for(Exchange& exchange, std::string_view) {
+  const Value before = joined_fields(exchange, exchange.head.fields, "x_forwarded_for", ", ");
+  if (!before || before->empty()) return exchange.client_ip;
+  return exchange.arena.concat(*before, std::string_view(", "), exchange.client_ip);
+}
+
+// The user of Basic credentials (RFC 7617 section 2): base64 of user ":" password.
+Value remote_user(Exchange& exchange, std::string_view) {
+  const auto authorization = exchange.head.fields.value(http::FieldId::authorization);
+  if (!authorization || authorization->size() < 6) return std::nullopt;
+  constexpr std::string_view kScheme = "basic ";
+  if (!std::equal(kScheme.begin(), kScheme.end(), authorization->begin(), [](char a, char b) { return a == lower(b); })) {
+    return std::nullopt;
+  }
+  std::string_view encoded = authorization->substr(kScheme.size());
+  while (!encoded.empty() && encoded.front() == ' ') encoded.remove_prefix(1);
+  char* const start = exchange.arena.allocate(encoded.size());
+  std::size_t size = 0;
+  std::uint32_t bits = 0;
+  int have = 0;
+  for (const char c : encoded) {
+    std::uint32_t digit = 0;
+    if (c >= 'A' && c <= 'Z') digit = static_cast<std::uint32_t>(c - 'A');
+    else if (c >= 'a' && c <= 'z') digit = static_cast<std::uint32_t>(c - 'a') + 26;
+    else if (c >= '0' && c <= '9') digit = static_cast<std::uint32_t>(c - '0') + 52;
+    else if (c == '+') digit = 62;
+    else if (c == '/') digit = 63;
+    else break;
+    bits = bits << 6 | digit;
+    if ((have += 6) >= 8) {
+      have -= 8;
+      start[size++] = static_cast<char>(bits >> have & 0xff);
+    }
+  }
+  const std::string_view decoded(start, size);
+  const std::size_t colon = decoded.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  return decoded.substr(0, colon);
+}
+
+Value field_or_nothing(const Exchange& exchange, http::FieldId id) {
+  const auto value = exchange.head.fields.value(id);
+  return value ? Value(*value) : std::nullopt;
+}
+
+constexpr auto kRows = std::to_array<VariableRow>({
+    {"arg_", argument_of, "the argument NAME of the query, still escaped"},
+    {"args", [](Exchange& e, std::string_view) -> Value { return e.semantics.query; }, "the query, without its question mark"},
+    {"content_length", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_length); },
+     "the Content-Length field of the request"},
+    {"content_type", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_type); },
+     "the Content-Type field of the request"},
+    {"cookie_", cookie, "the cookie NAME"},
+    {"document_uri", [](Exchange& e, std::string_view) -> Value { return e.path; }, "the same as $uri"},
+    {"host", host, "the request target's or Host field's name in lower case without port, or the server's first name"},
+    {"http_", [](Exchange& e, std::string_view name) { return joined_fields(e, e.head.fields, name, ", "); },
+     "the request field NAME, lower case and with '_' for '-'; several are joined"},
+    {"http_cookie", [](Exchange& e, std::string_view) { return joined_fields(e, e.head.fields, "cookie", "; "); },
+     "the Cookie fields, joined by '; '"},
+    {"http_host", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::host); }, "the Host field as sent"},
+    {"is_args", [](Exchange& e, std::string_view) -> Value { return e.semantics.query.empty() ? "" : "?"; },
+     "'?' if the request has arguments"},
+    {"proxy_add_x_forwarded_for", forwarded_for, "the X-Forwarded-For fields with the client's address appended"},
+    {"query_string", [](Exchange& e, std::string_view) -> Value { return e.semantics.query; }, "the same as $args"},
+    {"remote_user", remote_user, "the user name of Basic authentication"},
+    {"request", [](Exchange& e, std::string_view) -> Value { return e.head.line; }, "the whole request line"},
+    {"request_id", request_id, "32 hexadecimal digits that identify the request"},
+    {"request_length",
+     [](Exchange& e, std::string_view) -> Value { return e.arena.copy(fmt::format_int(e.downstream.request_bytes()).c_str()); },
+     "bytes of the request: line, fields and body"},
+    {"request_method", [](Exchange& e, std::string_view) -> Value { return e.head.method_text; }, "the method"},
+    {"request_uri", [](Exchange& e, std::string_view) -> Value { return e.semantics.path_and_query; },
+     "path and query as the client sent them"},
+    {"uri", [](Exchange& e, std::string_view) -> Value { return e.path; }, "the canonical path, decoded"},
+});
+
+}  // namespace
+
+std::span<const VariableRow> request_variables() noexcept { return kRows; }
+
+}  // namespace gatehouse::exchange

@@ -1,0 +1,122 @@
+#include "proxy/upstream/cluster_runtime.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+namespace gatehouse::upstream {
+namespace {
+
+Balancing balancing_of(config::BalanceMethod method) {
+  switch (method) {
+    case config::BalanceMethod::round_robin: return Balancing::round_robin;
+    case config::BalanceMethod::least_conn: return Balancing::least_conn;
+    case config::BalanceMethod::ip_hash: return Balancing::ip_hash;
+    case config::BalanceMethod::hash: return Balancing::hash;
+    case config::BalanceMethod::hash_consistent: return Balancing::hash_consistent;
+    case config::BalanceMethod::random: return Balancing::random;
+    case config::BalanceMethod::random_two: return Balancing::random_two;
+  }
+  return Balancing::round_robin;
+}
+
+KeepaliveSpec keepalive_of(const config::Upstream& spec) {
+  return {.connections = spec.keepalive,
+          .requests = spec.keepalive_requests,
+          .time = spec.keepalive_time,
+          .timeout = spec.keepalive_timeout};
+}
+
+PeerSpec peer_of(const config::UpstreamServer& server, SocketAddress address) {
+  PeerSpec peer;
+  peer.address = std::move(address);
+  peer.name = server.name;
+  peer.weight = server.weight;
+  peer.max_fails = server.max_fails;
+  peer.fail_timeout = server.fail_timeout;
+  peer.max_conns = server.max_conns;
+  peer.backup = server.backup;
+  peer.down = server.down;
+  return peer;
+}
+
+ResolutionPolicy policy_of(const config::Upstream& spec, const config::UpstreamServer& server) {
+  ResolutionPolicy policy;
+  if (spec.resolver) policy.valid = spec.resolver->valid;
+  if (server.resolve) policy.on_missing = OnMissing::drop;
+  return policy;
+}
+
+}  // namespace
+
+ClusterRuntime::ClusterRuntime(io::Reactor& reactor, const config::Upstream& spec, std::uint64_t seed)
+    : reactor_(reactor), spec_(spec), pool_(keepalive_of(spec)) {
+  for (const auto& server : spec_.servers) {
+    if (!server.address) names_.push_back({server.host, server.port, Resolution(policy_of(spec_, server))});
+  }
+  cluster_ = std::make_unique<Cluster>(cluster_spec(), seed);
+}
+
+ClusterRuntime::~ClusterRuntime() = default;
+
+ClusterSpec ClusterRuntime::cluster_spec() const {
+  ClusterSpec result;
+  result.name = spec_.name;
+  result.balancing = balancing_of(spec_.method);
+  result.keepalive = keepalive_of(spec_);
+  result.is_implicit = spec_.implicit;
+  std::size_t name = 0;
+  for (const auto& server : spec_.servers) {
+    if (server.address) {
+      result.peers.push_back(peer_of(server, *server.address));
+      continue;
+    }
+    for (const SocketAddress& address : names_[name].resolution.addresses()) {
+      result.peers.push_back(peer_of(server, address.with_port(server.port)));
+    }
+    ++name;
+  }
+  return result;
+}
+
+void ClusterRuntime::reconfigure(const config::Upstream& spec) {
+  std::vector<Name> old = std::exchange(names_, {});
+  spec_ = spec;
+  for (const auto& server : spec_.servers) {
+    if (server.address) continue;
+    const auto known = std::find_if(old.begin(), old.end(), [&](const Name& name) { return name.host == server.host; });
+    names_.push_back({server.host, server.port,
+                      known != old.end() ? std::move(known->resolution) : Resolution(policy_of(spec_, server))});
+    if (known != old.end()) old.erase(known);
+  }
+  cluster_->reconfigure(cluster_spec());
+  pool_.reconfigure(keepalive_of(spec_), [](ConnectionPtr connection) { connection->stream.close(); });
+}
+
+void ClusterRuntime::apply_resolutions() { cluster_->replace_peers(cluster_spec().peers); }
+
+ConnectionPtr ClusterRuntime::take_idle(const PoolKey& key, TimePoint now) {
+  while (auto taken = pool_.take(key, now)) {
+    ConnectionPtr connection = std::move(taken->connection);
+    if (connection->stream.socket().looks_quiet()) return connection;
+    // An edge was seen since the last read: either it was answered by that read, or the peer closed or spoke unasked.
+    if (!connection->stream.has_buffered() && connection->stream.socket().is_quiet()) return connection;
+    connection->stream.close();
+  }
+  return nullptr;
+}
+
+void ClusterRuntime::put_idle(ConnectionPtr connection, TimePoint now) {
+  const ConnectionUsage usage = connection->usage;
+  PoolKey key = connection->key;
+  auto put = pool_.put(std::move(key), std::move(connection), usage, now);
+  if (put.to_close) (*put.to_close)->stream.close();
+}
+
+void ClusterRuntime::sweep(TimePoint now) {
+  const auto close = [](ConnectionPtr connection) { connection->stream.close(); };
+  pool_.expire(now, close);
+  pool_.remove_closed([](const ConnectionPtr& connection) { return connection->stream.socket().descriptor().peer_closed; }, close);
+}
+
+}  // namespace gatehouse::upstream

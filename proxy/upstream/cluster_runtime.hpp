@@ -1,0 +1,74 @@
+// A cluster on one event thread: its balancer, its idle connections, its names being kept resolved.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/config/model.hpp"
+#include "proxy/io/read_buffer.hpp"
+#include "proxy/io/reactor.hpp"
+#include "proxy/io/stream.hpp"
+#include "proxy/upstream/cluster.hpp"
+#include "proxy/upstream/pool_policy.hpp"
+#include "proxy/upstream/resolution.hpp"
+#include "proxy/upstream/retry_budget.hpp"
+
+namespace gatehouse::upstream {
+
+/// A connection to a peer, in use or idle.
+struct Connection {
+  io::Stream stream;
+  ConnectionUsage usage;
+  PoolKey key;
+};
+using ConnectionPtr = std::unique_ptr<Connection>;
+
+/// One cluster of a configuration on one thread. Kept over reloads by name, with its peers' state and its idle connections.
+class ClusterRuntime {
+ public:
+  ClusterRuntime(io::Reactor& reactor, const config::Upstream& spec, std::uint64_t seed);
+  ~ClusterRuntime();
+  ClusterRuntime(const ClusterRuntime&) = delete;
+  ClusterRuntime& operator=(const ClusterRuntime&) = delete;
+
+  /// Takes the new configuration of the same name.
+  void reconfigure(const config::Upstream& spec);
+
+  [[nodiscard]] Cluster& cluster() noexcept { return *cluster_; }
+  [[nodiscard]] const Cluster& cluster() const noexcept { return *cluster_; }
+  [[nodiscard]] RetryBudget& retry_budget() noexcept { return retry_budget_; }
+  [[nodiscard]] const config::Upstream& spec() const noexcept { return spec_; }
+
+  /// An idle connection for the key that has nothing to read and is not closed; null if there is none.
+  [[nodiscard]] ConnectionPtr take_idle(const PoolKey& key, TimePoint now);
+  /// Keeps a connection for reuse, or closes it.
+  void put_idle(ConnectionPtr connection, TimePoint now);
+  /// Closes connections that are over their idle time or were closed by the peer. Called about once a second.
+  void sweep(TimePoint now);
+  [[nodiscard]] std::size_t idle() const noexcept { return pool_.size(); }
+
+  /// A host name of the cluster with the state of its resolution.
+  struct Name {
+    std::string host;
+    std::uint16_t port = 0;
+    Resolution resolution;
+  };
+  [[nodiscard]] std::vector<Name>& names() noexcept { return names_; }
+  /// Rebuilds the peers from addresses and resolved names.
+  void apply_resolutions();
+
+ private:
+  [[nodiscard]] ClusterSpec cluster_spec() const;
+
+  io::Reactor& reactor_;
+  config::Upstream spec_;
+  std::vector<Name> names_;
+  std::unique_ptr<Cluster> cluster_;
+  IdlePool<ConnectionPtr> pool_;
+  RetryBudget retry_budget_;
+};
+
+}  // namespace gatehouse::upstream
