@@ -47,7 +47,7 @@ struct AccessLogTarget {
   ComplexValue path;
   std::shared_ptr<const LogFormat> format;
   ByteCount buffer = 64 * kKiB;
-  Milliseconds flush{1000};
+  std::optional<Milliseconds> flush;      ///< `flush=`: how long a line may wait; nothing: Gatehouse's own 20 ms
   std::optional<ComplexValue> condition;  ///< logged unless it evaluates to "" or "0"
 };
 

@@ -1,6 +1,7 @@
 #include "proxy/exchange/exchange.hpp"
 
 #include <iterator>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -111,6 +112,13 @@ void Exchange::fail(Reason why, std::string_view why_detail) {
     return;
   }
   reply(status, why, why_detail);
+}
+
+void Exchange::fail_sending(Error error) {
+  reason = error.reason == Reason::timed_out ? Reason::send_timeout : Reason::client_closed;
+  if (error.reason == Reason::body_too_slow || error.reason == Reason::send_timeout) reason = Reason::send_timeout;
+  log(LogLevel::info, error.os_error == 0 ? std::string(row(reason).text) : fmt::format("{} ({}: {})", row(reason).text, error.os_error, std::generic_category().message(error.os_error)));
+  downstream.abort();
 }
 
 }  // namespace gatehouse::exchange

@@ -112,6 +112,8 @@ struct Exchange {
   void reply_empty(int status);
   /// The reply that the reason's row asks for.
   void fail(Reason why, std::string_view why_detail = {});
+  /// The client went away or stopped reading while the response was sent: logged, and the connection given up.
+  void fail_sending(Error error);
 };
 
 }  // namespace gatehouse::exchange

@@ -49,6 +49,11 @@ struct ThreadState {
   std::vector<std::string> scratch_strings;  ///< strings with capacity, lent to exchanges
   std::uint64_t random_state = 0;            ///< of request ids; seeded when the thread starts
 
+  /// Clusters of proxy_pass targets with variables, by "host:port"; made on first use, dropped when long unused.
+  std::unordered_map<std::string, std::shared_ptr<upstream::ClusterRuntime>> dynamic_clusters;
+  [[nodiscard]] std::shared_ptr<upstream::ClusterRuntime> dynamic_cluster(
+      std::string_view host, std::uint16_t port, std::shared_ptr<const config::ResolverSettings> resolver);
+
   [[nodiscard]] std::string take_string() {
     if (scratch_strings.empty()) return {};
     std::string string = std::move(scratch_strings.back());

@@ -46,6 +46,7 @@ void Descriptor::cancel(Direction& direction) {
   if (operation->canceled) return;  // it stood in both directions
   operation->canceled = true;
   if (operation->waiter) reactor_.resume_soon(operation->waiter);
+  else operation->attempt(*operation);  // a watch: it passes the news on by itself
 }
 
 void Descriptor::cancel() {
@@ -54,6 +55,12 @@ void Descriptor::cancel() {
 }
 
 void Descriptor::cancel_read() { cancel(read_); }
+
+void Descriptor::forget_read(const Operation& operation) noexcept {
+  if (read_.waiting != &operation) return;
+  read_.waiting = nullptr;
+  read_.disarm();
+}
 
 void Descriptor::on_events(std::uint32_t events) {
   constexpr std::uint32_t kGone = EPOLLRDHUP | EPOLLHUP | EPOLLERR;

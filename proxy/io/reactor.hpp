@@ -52,6 +52,8 @@ class Descriptor {
   void cancel();
   /// The same for the reading side alone.
   void cancel_read();
+  /// Takes a waiting operation out without ending it, if it is the one that waits.
+  void forget_read(const Operation& operation) noexcept;
 
   [[nodiscard]] Reactor& reactor() const noexcept { return reactor_; }
   [[nodiscard]] int fd() const noexcept { return fd_; }

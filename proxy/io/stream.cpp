@@ -172,10 +172,21 @@ void Send::consume(std::size_t count) {
   if (waiter) socket.descriptor().extend_write(deadline());
 }
 
+bool Send::too_slow() const {
+  constexpr std::chrono::seconds kGrace{5};
+  if (min_rate == 0 || !waiter) return false;
+  const auto elapsed = std::chrono::duration_cast<Milliseconds>(socket.reactor().now() - waiting_since);
+  return elapsed > kGrace && sent * 1000 < min_rate * static_cast<std::uint64_t>(elapsed.count());
+}
+
 bool Send::try_once() {
   for (;;) {
     while (!parts.empty() && parts.front().iov_len == 0) parts = parts.subspan(1);
     if (parts.empty()) return true;
+    if (too_slow()) {
+      error = {Reason::body_too_slow};
+      return true;
+    }
     const bool over = stream.ssl() != nullptr ? try_tls() : try_plain();
     if (over) return true;
     if (!socket.descriptor().writable) return false;

@@ -86,12 +86,14 @@ struct Receive : StreamOperation<Receive> {
 /// Sends everything; `timeout` is between two successful writes, as nginx's send_timeout. The vectors are consumed in
 /// place; under TLS small parts are gathered into full records.
 struct Send : StreamOperation<Send> {
-  Send(Stream& stream_, std::span<iovec> parts_, Milliseconds timeout_) noexcept
-      : StreamOperation(stream_, timeout_), parts(parts_) {}
+  /// Below `min_rate_` bytes per second, judged from 5 s on, the operation fails with body_too_slow; 0 is no minimum.
+  Send(Stream& stream_, std::span<iovec> parts_, Milliseconds timeout_, ByteCount min_rate_ = 0) noexcept
+      : StreamOperation(stream_, timeout_), parts(parts_), min_rate(min_rate_) {}
   bool try_once();
   bool try_now() { return try_once(); }
   void await_suspend(std::coroutine_handle<> coroutine) {
     waiter = coroutine;
+    waiting_since = socket.reactor().now();
     socket.descriptor().wait_write(*this, deadline());
   }
   Result<std::size_t> await_resume() const {
@@ -100,8 +102,11 @@ struct Send : StreamOperation<Send> {
   }
   std::span<iovec> parts;
   std::size_t sent = 0;
+  ByteCount min_rate;
+  TimePoint waiting_since{};
 
  private:
+  [[nodiscard]] bool too_slow() const;
   void consume(std::size_t count);
   bool try_plain();
   bool try_tls();

@@ -50,7 +50,7 @@ ResolutionPolicy policy_of(const config::Upstream& spec, const config::UpstreamS
 }  // namespace
 
 ClusterRuntime::ClusterRuntime(io::Reactor& reactor, const config::Upstream& spec, std::uint64_t seed)
-    : reactor_(reactor), spec_(spec), pool_(keepalive_of(spec)) {
+    : spec_(spec), pool_(keepalive_of(spec)), resolved_(reactor) {
   for (const auto& server : spec_.servers) {
     if (!server.address) names_.push_back({server.host, server.port, Resolution(policy_of(spec_, server))});
   }
@@ -93,7 +93,15 @@ void ClusterRuntime::reconfigure(const config::Upstream& spec) {
   pool_.reconfigure(keepalive_of(spec_), [](ConnectionPtr connection) { connection->stream.close(); });
 }
 
-void ClusterRuntime::apply_resolutions() { cluster_->replace_peers(cluster_spec().peers); }
+void ClusterRuntime::apply_resolutions() {
+  cluster_->replace_peers(cluster_spec().peers);
+  resolved_.notify_all();
+}
+
+bool ClusterRuntime::awaits_first_answer() const noexcept {
+  if (names_.empty() || !cluster_->primary().empty() || !cluster_->backup().empty()) return false;
+  return std::any_of(names_.begin(), names_.end(), [](const Name& name) { return name.resolution.failures() == 0; });
+}
 
 ConnectionPtr ClusterRuntime::take_idle(const PoolKey& key, TimePoint now) {
   while (auto taken = pool_.take(key, now)) {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "proxy/config/model.hpp"
-#include "proxy/io/read_buffer.hpp"
 #include "proxy/io/reactor.hpp"
+#include "proxy/io/signal.hpp"
 #include "proxy/io/stream.hpp"
 #include "proxy/upstream/cluster.hpp"
 #include "proxy/upstream/pool_policy.hpp"
@@ -57,18 +57,24 @@ class ClusterRuntime {
     Resolution resolution;
   };
   [[nodiscard]] std::vector<Name>& names() noexcept { return names_; }
-  /// Rebuilds the peers from addresses and resolved names.
+  /// Rebuilds the peers from addresses and resolved names, and wakes who waits for the first of them.
   void apply_resolutions();
+  /// No address is known yet, and the first lookups have not all been answered.
+  [[nodiscard]] bool awaits_first_answer() const noexcept;
+  /// Notified by apply_resolutions() and report_failure().
+  [[nodiscard]] io::Signal& resolved() noexcept { return resolved_; }
+  /// A lookup failed: requests that wait for the first answer stop waiting.
+  void report_failure() { resolved_.notify_all(); }
 
  private:
   [[nodiscard]] ClusterSpec cluster_spec() const;
 
-  io::Reactor& reactor_;
   config::Upstream spec_;
   std::vector<Name> names_;
   std::unique_ptr<Cluster> cluster_;
   IdlePool<ConnectionPtr> pool_;
   RetryBudget retry_budget_;
+  io::Signal resolved_;
 };
 
 }  // namespace gatehouse::upstream

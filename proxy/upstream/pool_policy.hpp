@@ -115,6 +115,16 @@ class IdlePool {
     }
   }
 
+  /// Hands the connections that `gone(const Connection&)` holds for to `close(Connection)`: those that the peer closed.
+  template <class Gone, class Close>
+  void remove_closed(Gone&& gone, Close&& close) {
+    for (std::uint32_t i = oldest_; i != kNone;) {
+      const std::uint32_t next = slots_[i].newer;
+      if (gone(std::as_const(*slots_[i].connection))) close(*remove_slot(i));
+      i = next;
+    }
+  }
+
   /// Takes other limits (reload); what is over a smaller cap goes to `close(Connection)`, the least recently used
   /// first.
   template <class Close>

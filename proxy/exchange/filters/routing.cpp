@@ -1,6 +1,6 @@
 #include "proxy/exchange/filters/routing.hpp"
 
-#include <fmt/format.h>
+#include <algorithm>
 
 #include "certs/server_connection.hpp"
 #include "proxy/exchange/exchange.hpp"
@@ -15,6 +15,23 @@ const ServerRuntime& runtime_of(const Exchange& exchange, std::uint32_t server) 
 
 void enter(Exchange& exchange, const config::Location& location) {
   exchange.route = &exchange.generation->shared->locations[location.id];
+}
+
+// What an expression matched: $1 .. $9 by offset, named groups in their slots.
+void keep_captures(Exchange& exchange, const config::Regex& regex, std::string_view subject) {
+  exchange.captured = subject;
+  if (regex.names().empty()) return;
+  const auto& slots = exchange.generation->shared->config->user_variables;
+  exchange.user_variables.resize(slots.size());
+  for (const auto& [name, group] : regex.names()) {
+    const auto slot = std::find(slots.begin(), slots.end(), name);
+    const std::size_t at = std::size_t{group} * 2;
+    if (slot == slots.end() || at + 1 >= exchange.captures.offsets.size()) continue;
+    const std::size_t begin = exchange.captures.offsets[at];
+    if (begin == std::string_view::npos) continue;
+    exchange.user_variables[static_cast<std::size_t>(slot - slots.begin())] =
+        subject.substr(begin, exchange.captures.offsets[at + 1] - begin);
+  }
 }
 
 // The server must not be reached with a client certificate policy that the handshake did not check (CVE-2025-23419).
@@ -73,8 +90,9 @@ void use_default_route(Exchange& exchange, const ListenerRuntime& listener) {
 Step find_route(Exchange& exchange, const ListenerRuntime& listener) {
   config::Regex::Captures& captures = exchange.captures;
   const std::string_view host = exchange.semantics.authority.host;
-  const std::uint32_t id = listener.names.find(host, captures);
-  const ServerRuntime& server = runtime_of(exchange, id);
+  const route::ServerMatch chosen = listener.names.find(host, captures);
+  if (chosen.name != nullptr && chosen.name->regex) keep_captures(exchange, *chosen.name->regex, host);
+  const ServerRuntime& server = runtime_of(exchange, chosen.server->id);
   exchange.server = server.server;
   enter(exchange, server.server->root);
   if (check_tls(exchange, server) == Step::answered) return Step::answered;
@@ -85,11 +103,11 @@ Step find_route(Exchange& exchange, const ListenerRuntime& listener) {
     return Step::answered;
   }
   if (normalize(exchange) == Step::answered) return Step::answered;
-  exchange.captured = exchange.path;
-  const auto match = server.locations.find(exchange.path, captures);
-  if (match.location != nullptr) enter(exchange, *match.location);
-  if (match.append_slash) return redirect_to_slash(exchange);
-  if (exchange.route->location->internal) {
+  const route::LocationMatch match = server.locations.find(exchange.path, captures);
+  if (match.regex != nullptr) keep_captures(exchange, *match.regex, exchange.path);
+  enter(exchange, *match.location);
+  if (match.add_slash) return redirect_to_slash(exchange);
+  if (match.location->internal) {
     exchange.fail(Reason::internal_location);
     return Step::answered;
   }

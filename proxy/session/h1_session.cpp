@@ -1,0 +1,201 @@
+#include "proxy/session/h1_session.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "proxy/exchange/exchange.hpp"
+#include "proxy/exchange/run_exchange.hpp"
+#include "proxy/http/local_reply.hpp"
+#include "proxy/http/request_parser.hpp"
+#include "proxy/session/h1_downstream.hpp"
+
+namespace gatehouse::session {
+namespace {
+
+constexpr std::size_t kReadAtLeast = 1024;
+
+// What reading a head came to.
+enum class HeadEnd : std::uint8_t { complete, refused, closed };
+
+// The current generation with the listener a connection belongs to. A listener that the newest configuration lacks keeps the older
+// generation until its connections are gone.
+struct Place {
+  std::shared_ptr<const exchange::ThreadGeneration> generation;
+  const exchange::ListenerRuntime* listener = nullptr;
+};
+
+void follow(Place& place, const exchange::ThreadState& thread, const SocketAddress& address, bool& listener_gone) {
+  if (place.generation == thread.generation) return;
+  const auto& listeners = thread.generation->shared->listener_by_address;
+  const auto found = listeners.find(address);
+  if (found == listeners.end()) {
+    listener_gone = true;
+    return;
+  }
+  place.generation = thread.generation;
+  place.listener = &place.generation->shared->listeners[found->second];
+}
+
+class H1Session {
+ public:
+  H1Session(exchange::ThreadState& thread, ConnectionEntry& entry, io::Stream& stream, io::ReadBuffer& buffer,
+            exchange::ConnectionInfo& info, SocketAddress address)
+      : thread_(thread), entry_(entry), stream_(stream), buffer_(buffer), info_(info), address_(std::move(address)) {}
+
+  io::Task<void> run();
+
+ private:
+  io::Task<bool> await_request();
+  io::Task<HeadEnd> read_head();
+  io::Task<Afterwards> serve_one();
+  io::Task<Afterwards> refuse(Reason why);
+  io::Task<void> linger();
+  [[nodiscard]] const exchange::ServerRuntime& default_server() const {
+    return place_.generation->shared->servers[place_.listener->listener->default_server];
+  }
+
+  exchange::ThreadState& thread_;
+  ConnectionEntry& entry_;
+  io::Stream& stream_;
+  io::ReadBuffer& buffer_;
+  exchange::ConnectionInfo& info_;
+  const SocketAddress address_;
+  Place place_;
+  bool listener_gone_ = false;
+  http::RequestParser parser_;
+  Reason refusal_ = Reason::none;
+  Milliseconds keepalive_timeout_{0};
+};
+
+// Waits for the first byte of the next request. False when the connection is over.
+io::Task<bool> H1Session::await_request() {
+  if (!buffer_.empty() || stream_.has_buffered()) co_return true;
+  buffer_.release();
+  const bool first = info_.requests == 0;
+  const Milliseconds timeout = first ? default_server().server->settings.client_header_timeout : keepalive_timeout_;
+  if (thread_.draining && !first) co_return false;
+  entry_.set_idle(!first);
+  auto waiting = io::wait_readable(stream_, timeout);
+  const auto ready = co_await waiting;
+  entry_.set_idle(false);
+  co_return ready.has_value();
+}
+
+io::Task<HeadEnd> H1Session::read_head() {
+  const exchange::ServerRuntime& server = default_server();
+  parser_.set_limits(server.parse_limits);
+  parser_.reset();
+  const TimePoint deadline = thread_.reactor.now() + server.server->settings.client_header_timeout;
+  for (;;) {
+    if (!buffer_.empty()) {
+      switch (parser_.parse(buffer_.unread())) {
+        case http::ParseStatus::complete: co_return HeadEnd::complete;
+        case http::ParseStatus::failed: refusal_ = parser_.reason(); co_return HeadEnd::refused;
+        case http::ParseStatus::incomplete: break;
+      }
+    }
+    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - thread_.reactor.now());
+    auto receive = io::Receive(stream_, buffer_.prepare(kReadAtLeast), std::max(left, Milliseconds{1}));
+    const auto got = co_await receive;
+    if (got && *got > 0) {
+      buffer_.commit(*got);
+      continue;
+    }
+    if (!got && got.error().reason == Reason::timed_out && parser_.started()) {
+      refusal_ = Reason::head_timeout;
+      co_return HeadEnd::refused;
+    }
+    co_return HeadEnd::closed;
+  }
+}
+
+io::Task<Afterwards> H1Session::refuse(Reason why) {
+  static const http::RequestSemantics kNothing;
+  H1Downstream downstream(thread_, stream_, buffer_, parser_.head(), kNothing);
+  exchange::Exchange exchange(thread_, place_.generation, downstream, info_, parser_.head(), kNothing);
+  auto refusing = exchange::refuse_exchange(exchange, *place_.listener, why);
+  co_await refusing;
+  auto finishing = downstream.finish();
+  co_return co_await finishing;
+}
+
+io::Task<Afterwards> H1Session::serve_one() {
+  const auto semantics = http::validate_request(parser_.head());
+  if (!semantics) {
+    auto refusing = refuse(semantics.error().reason);
+    co_return co_await refusing;
+  }
+  H1Downstream downstream(thread_, stream_, buffer_, parser_.head(), *semantics);
+  downstream.allow_keep_alive(semantics->after == http::AfterMessage::keep);
+  exchange::Exchange exchange(thread_, place_.generation, downstream, info_, parser_.head(), *semantics);
+  auto running = exchange::run_exchange(exchange, *place_.listener);
+  co_await running;
+  keepalive_timeout_ = exchange.settings().keepalive_timeout;
+  auto finishing = downstream.finish();
+  co_return co_await finishing;
+}
+
+// Closes our side and reads what still comes, so that a reset does not take the answer away from a client that is still sending.
+io::Task<void> H1Session::linger() {
+  const auto& settings = default_server().server->root.settings;
+  if (settings.lingering_close == config::LocationSettings::LingeringClose::off) co_return;
+  if (stream_.ssl() != nullptr) SSL_shutdown(stream_.ssl());
+  stream_.socket().shutdown_write();
+  const TimePoint deadline = thread_.reactor.now() + settings.lingering_time;
+  io::BufferPool::Block block = thread_.head_blocks.take();
+  while (thread_.reactor.now() < deadline && !thread_.draining) {
+    // Below TLS: nothing of what comes is looked at.
+    auto waiting = io::wait_readable(stream_, settings.lingering_timeout);
+    const auto ready = co_await waiting;
+    if (!ready) break;
+    const ssize_t got = ::recv(stream_.socket().fd(), block.data(), block.size(), MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN)) break;
+    if (got < 0) stream_.socket().descriptor().readable = false;
+  }
+}
+
+io::Task<void> H1Session::run() {
+  for (;;) {
+    follow(place_, thread_, address_, listener_gone_);
+    if (place_.listener == nullptr) co_return;
+    {
+      auto awaiting = await_request();
+      if (const bool more = co_await awaiting; !more) co_return;
+    }
+    follow(place_, thread_, address_, listener_gone_);
+    auto reading = read_head();
+    const HeadEnd head = co_await reading;
+    if (head == HeadEnd::closed) co_return;
+    ++info_.requests;
+    Afterwards afterwards = Afterwards::close;
+    if (head == HeadEnd::refused) {
+      auto refusing = refuse(refusal_);
+      afterwards = co_await refusing;
+    } else {
+      auto serving = serve_one();
+      afterwards = co_await serving;
+    }
+    switch (afterwards) {
+      case Afterwards::next_request: break;
+      case Afterwards::close: {
+        if (refusal_ == Reason::tls_on_plain_port) co_return;
+        auto lingering = linger();
+        co_await lingering;
+        co_return;
+      }
+      case Afterwards::reset: stream_.socket().set_reset_on_close(); co_return;
+      case Afterwards::tunneled: co_return;
+    }
+  }
+}
+
+}  // namespace
+
+io::Task<void> serve_h1(exchange::ThreadState& thread, ConnectionEntry& entry, io::Stream& stream, io::ReadBuffer& buffer,
+                        exchange::ConnectionInfo& info, SocketAddress address) {
+  H1Session session(thread, entry, stream, buffer, info, std::move(address));
+  auto running = session.run();
+  co_await running;
+}
+
+}  // namespace gatehouse::session
