@@ -44,9 +44,9 @@ Exchange::Exchange(ThreadState& thread_, std::shared_ptr<const ThreadGeneration>
       connection(connection_),
       head(head_),
       semantics(semantics_),
-      upstream_head(thread_.body_blocks),
       client(connection_.peer),
       client_ip(connection_.peer_ip),
+      upstream_head(thread_.body_blocks),
       started(thread_.reactor.now()),
       started_wall_ms(thread_.reactor.wall_milliseconds()) {}
 

@@ -21,6 +21,7 @@
 #include "proxy/http/message.hpp"
 #include "proxy/http/semantics.hpp"
 #include "proxy/http/target.hpp"
+#include "proxy/io/read_buffer.hpp"
 
 namespace gatehouse::exchange {
 

@@ -213,7 +213,7 @@ io::Task<AttemptEnd> UpstreamRun::attempt() {
   }
   if (is_retriable_status(parser_.head().status)) {
     const AttemptEnd listed{{Reason::upstream_status}, parser_.head().status};
-    if (retry(listed)) co_return AttemptEnd{.again = true};
+    if (retry(listed)) co_return AttemptEnd{{}, 0, true};
   }
   auto relaying = relay(*semantics);
   co_return co_await relaying;

@@ -8,6 +8,7 @@
 #include "proxy/exchange/variables.hpp"
 #include "proxy/http/local_reply.hpp"
 #include "proxy/http/semantics.hpp"
+#include "proxy/http/status.hpp"
 
 namespace gatehouse::exchange {
 namespace {

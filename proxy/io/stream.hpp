@@ -14,7 +14,11 @@
 namespace gatehouse::io {
 
 struct SslDeleter {
-  void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
+  /// A session stays resumable although no close_notify was exchanged, as clients that just close leave it.
+  void operator()(SSL* ssl) const noexcept {
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(ssl);
+  }
 };
 using SslPtr = std::unique_ptr<SSL, SslDeleter>;
 

@@ -1,7 +1,9 @@
 #include "proxy/session/h1_session.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <cerrno>
+
+#include <sys/socket.h>
 
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/exchange/run_exchange.hpp"

@@ -122,7 +122,7 @@ void ClusterRuntime::put_idle(ConnectionPtr connection, TimePoint now) {
 }
 
 void ClusterRuntime::sweep(TimePoint now) {
-  const auto close = [](ConnectionPtr connection) { connection->stream.close(); };
+  const auto close = [](ConnectionPtr&& connection) { connection->stream.close(); };
   pool_.expire(now, close);
   pool_.remove_closed([](const ConnectionPtr& connection) { return connection->stream.socket().descriptor().peer_closed; }, close);
 }

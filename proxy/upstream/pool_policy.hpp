@@ -120,7 +120,7 @@ class IdlePool {
   void remove_closed(Gone&& gone, Close&& close) {
     for (std::uint32_t i = oldest_; i != kNone;) {
       const std::uint32_t next = slots_[i].newer;
-      if (gone(std::as_const(*slots_[i].connection))) close(*remove_slot(i));
+      if (gone(std::as_const(*slots_[i].connection))) close(remove_slot(i));
       i = next;
     }
   }

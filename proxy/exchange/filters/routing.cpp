@@ -39,7 +39,7 @@ Step check_tls(Exchange& exchange, const ServerRuntime& server) {
   SSL* ssl = exchange.connection.tls;
   if (ssl == nullptr || !server.tls) return Step::next;
   const certs::ServerContext& negotiated = certs::selected_context(*ssl);
-  if (server.tls.get() != &negotiated && !server.tls->same_client_policy(negotiated)) {
+  if (server.tls.get() != &negotiated && !server.tls->accepts_clients_of(negotiated)) {
     exchange.fail(Reason::misdirected);
     return Step::answered;
   }
