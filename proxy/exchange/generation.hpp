@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "certs/client_context.hpp"
@@ -76,15 +79,34 @@ struct Generation {
   std::unordered_map<std::string, std::size_t> upstream_by_name;  ///< index into Http::upstreams; explicit ones
 };
 
-/// What outlives generations and is needed to make one. One per worker process.
+/// What outlives generations and is needed to make one. One per worker process; used by the thread that loads.
 struct SharedState {
+  explicit SharedState(waf::RuleSetValidator validator = {}) : rule_sets(std::move(validator)) {}
+
   LogFiles log_files;
+  std::string default_error_log = "stderr";  ///< `-e`: where errors go when the configuration names no error_log
   certs::SharedTlsState tls;
   waf::RuleSetCache rule_sets;
+  std::map<std::string, std::uint64_t> client_tls_identities;  ///< by settings and the contents of their files
 };
 
-/// Compiles `config`. Throws std::runtime_error (and RuleSetError) with a text for the log; warnings are appended to `notes`. Takes up to
-/// a second with CRS: the loader's thread, never an event loop.
+/// Why a configuration that reads well can't be served: a certificate, a rule file, a log. Every reason that was found.
+class GenerationError : public std::runtime_error {
+ public:
+  explicit GenerationError(std::vector<std::string> texts);
+  [[nodiscard]] const std::vector<std::string>& texts() const noexcept { return texts_; }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+/// The error log that `targets` describe, or else the main context's, or else SharedState::default_error_log. Throws
+/// std::runtime_error when a file can't be opened.
+[[nodiscard]] std::shared_ptr<const ErrorLog> open_error_log(const std::vector<config::ErrorLogTarget>& targets,
+                                                             LogFiles& files, const std::string& fallback);
+
+/// Compiles `config`. Throws GenerationError; warnings are appended to `notes`. Takes up to a second with CRS: the loader's thread, never
+/// an event loop.
 [[nodiscard]] std::shared_ptr<const Generation> build_generation(std::shared_ptr<const config::Config> config,
                                                                  SharedState& shared, std::vector<std::string>& notes);
 

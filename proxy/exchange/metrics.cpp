@@ -1,15 +1,21 @@
 #include "proxy/exchange/metrics.hpp"
 
+#include <algorithm>
+
 namespace gatehouse::exchange {
 namespace {
 
-constexpr std::size_t kRuleHitLimit = 4096;  // distinct rules counted per thread: the label's cardinality is bounded
+// Bounds of the labels' cardinality, per thread. Routes outlive the reload that removed them, so they need one too.
+constexpr std::size_t kRuleHitLimit = 4096;
+constexpr std::size_t kRouteLimit = 4096;
+constexpr std::size_t kStatusLimit = 256;  // pairs of status and method of one route; upstreams may send any status
 
 }  // namespace
 
 RouteMetrics& ThreadMetrics::route(const RouteKey& key) {
   const std::lock_guard lock(growth_);
-  auto& slot = routes_[key];
+  const bool full = routes_.size() >= kRouteLimit && !routes_.contains(key);
+  auto& slot = routes_[full ? RouteKey{"other", "other"} : key];
   if (!slot) slot = std::make_unique<RouteMetrics>();
   return *slot;
 }
@@ -23,6 +29,12 @@ void ThreadMetrics::use_routes(const std::vector<RouteKey>& keys) {
 
 void ThreadMetrics::count(std::uint32_t route, http::Method method, int status) {
   RouteMetrics& metrics = *current_[route];
+  if (metrics.by_status.size() >= kStatusLimit && !std::ranges::any_of(metrics.by_status, [&](const auto& entry) {
+        return entry->status == status && entry->method == method;
+      })) {
+    status = status / 100 * 100;
+    method = http::Method::other;
+  }
   for (const auto& entry : metrics.by_status) {
     if (entry->status == status && entry->method == method) {
       entry->requests.add();

@@ -1,0 +1,274 @@
+#include "proxy/exchange/generation.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "proxy/exchange/generation_tls.hpp"
+
+namespace gatehouse::exchange {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  return result;
+}
+
+std::string at(const config::Position& position) {
+  return position.line == 0 ? std::string() : fmt::format(" in {}:{}", position.file, position.line);
+}
+
+http::ParseLimits parse_limits(const config::ServerSettings& settings) {
+  http::ParseLimits limits;
+  limits.request_line = std::max(settings.large_client_header_buffers_size, settings.client_header_buffer_size);
+  limits.field_line = limits.request_line;
+  limits.head = std::max<std::size_t>(
+      limits.request_line, settings.large_client_header_buffers_number * settings.large_client_header_buffers_size);
+  limits.fields = settings.max_headers;
+  limits.names = settings.ignore_invalid_headers ? http::NamePolicy::drop : http::NamePolicy::keep;
+  limits.underscores = settings.underscores_in_headers ? http::Underscores::usual : http::Underscores::unusual;
+  return limits;
+}
+
+void add_name(http::FieldIdSet& known, std::vector<std::string>& others, std::string_view name) {
+  if (const http::FieldId id = http::field_id(name); id != http::FieldId::other) {
+    known.add(id);
+  } else {
+    others.push_back(lower(name));
+  }
+}
+
+UpstreamHeaders upstream_headers(const std::vector<config::HeaderRule>& rules) {
+  UpstreamHeaders result;
+  for (const auto& rule : rules) {
+    add_name(result.replaced, result.replaced_names, rule.name);
+    const http::FieldId id = http::field_id(rule.name);
+    if (id == http::FieldId::host) result.host = &rule;
+    if (id == http::FieldId::connection) result.sends_connection = true;
+  }
+  return result;
+}
+
+// A location without proxy_pass never speaks TLS to anybody; one with variables may get an https:// URL.
+bool may_use_tls(const config::Location& location) {
+  return location.proxy_pass && (location.proxy_pass->tls || location.proxy_pass->target);
+}
+
+class Builder {
+ public:
+  Builder(std::shared_ptr<const config::Config> config, SharedState& shared, std::vector<std::string>& notes)
+      : config_(std::move(config)), shared_(shared), notes_(notes) {}
+
+  std::shared_ptr<const Generation> build();
+
+ private:
+  struct ClientTls {
+    std::shared_ptr<const certs::ClientContext> context;
+    std::uint64_t identity = 0;
+  };
+
+  void build_servers();
+  void build_listeners();
+  void build_locations(const config::Server& server, const config::Location& location);
+  LocationRuntime build_location(const config::Server& server, const config::Location& location);
+  std::shared_ptr<const certs::ServerContext> build_server_tls(const config::Server& server);
+  std::shared_ptr<const ErrorLog> error_log(const std::shared_ptr<const std::vector<config::ErrorLogTarget>>& targets);
+  std::vector<std::shared_ptr<LogFile>> access_log(const std::vector<config::AccessLogTarget>& targets);
+  std::shared_ptr<const waf::RuleSet> rules(const std::shared_ptr<const config::WafRulesLevel>& innermost);
+  ClientTls client_tls(const std::shared_ptr<const config::ProxySsl>& ssl, const config::Position& position);
+  std::uint32_t metrics_route(const config::Server& server, const config::Location& location);
+
+  // Runs `step`; what it throws is one more reason why the configuration can't be served.
+  template <class Step>
+  void attempt(Step&& step) {
+    try {
+      step();
+    } catch (const std::exception& error) {
+      if (std::find(errors_.begin(), errors_.end(), error.what()) == errors_.end()) errors_.emplace_back(error.what());
+    }
+  }
+
+  std::shared_ptr<const config::Config> config_;
+  SharedState& shared_;
+  std::vector<std::string>& notes_;
+  std::shared_ptr<Generation> result_ = std::make_shared<Generation>();
+  std::vector<std::string> errors_;
+  // What locations share by inheriting it unchanged is made once.
+  std::map<const void*, std::shared_ptr<const ErrorLog>> error_logs_;
+  std::map<const void*, std::shared_ptr<const waf::RuleSet>> rules_;
+  std::map<const void*, ClientTls> client_tls_;
+  std::map<std::pair<std::string, std::string>, std::uint32_t> routes_;
+};
+
+std::shared_ptr<const Generation> Builder::build() {
+  result_->config = config_;
+  attempt([&] {
+    result_->error_log = open_error_log(config_->main.error_log, shared_.log_files, shared_.default_error_log);
+  });
+  build_servers();
+  build_listeners();
+  const auto& upstreams = config_->http.upstreams;
+  for (std::size_t i = 0; i < upstreams.size(); ++i) {
+    if (!upstreams[i].implicit) result_->upstream_by_name.emplace(upstreams[i].name, i);
+  }
+  if (!errors_.empty()) throw GenerationError(std::move(errors_));
+  return std::move(result_);
+}
+
+void Builder::build_servers() {
+  result_->locations.resize(config_->locations.size());
+  std::vector<bool> speaks_tls(config_->http.servers.size());
+  for (const auto& listener : config_->http.listeners) {
+    for (const std::uint32_t server : listener.servers) speaks_tls[server] = speaks_tls[server] || listener.options.ssl;
+  }
+  for (const auto& server : config_->http.servers) {
+    ServerRuntime runtime{server.get(), route::LocationTree(*server), nullptr, parse_limits(server->settings)};
+    if (speaks_tls[server->id]) attempt([&] { runtime.tls = build_server_tls(*server); });
+    result_->servers.push_back(std::move(runtime));
+    build_locations(*server, server->root);
+  }
+}
+
+std::shared_ptr<const certs::ServerContext> Builder::build_server_tls(const config::Server& server) {
+  const auto built = certs::ServerContext::build(server_tls_settings(server.settings), shared_.tls);
+  if (!built) throw std::runtime_error(built.error().text + at(server.position));
+  for (const auto& warning : (*built)->warnings()) notes_.push_back(warning + at(server.position));
+  return *built;
+}
+
+void Builder::build_listeners() {
+  std::vector<std::shared_ptr<const certs::ServerContext>> contexts;
+  for (const auto& server : result_->servers) contexts.push_back(server.tls);
+  for (const auto& listener : config_->http.listeners) {
+    ListenerRuntime runtime{&listener, route::ServerNames(listener, config_->http.servers), nullptr};
+    if (listener.options.ssl) runtime.sni = make_sni_selector(config_, runtime.names, contexts);
+    result_->listener_by_address.emplace(listener.address, result_->listeners.size());
+    result_->listeners.push_back(std::move(runtime));
+  }
+}
+
+void Builder::build_locations(const config::Server& server, const config::Location& location) {
+  attempt([&] { result_->locations[location.id] = build_location(server, location); });
+  for (const auto& inner : location.locations) build_locations(server, *inner);
+}
+
+LocationRuntime Builder::build_location(const config::Server& server, const config::Location& location) {
+  const config::LocationSettings& settings = location.settings;
+  LocationRuntime runtime;
+  runtime.location = &location;
+  runtime.server = &server;
+  runtime.error_log = error_log(settings.error_log);
+  runtime.access_log = access_log(*settings.access_log);
+  if (settings.modsecurity) runtime.rules = rules(settings.waf_rules);
+  if (may_use_tls(location)) {
+    const ClientTls tls = client_tls(settings.proxy_ssl, location.position);
+    runtime.client_tls = tls.context;
+    runtime.client_tls_identity = tls.identity;
+  }
+  runtime.upstream_headers = upstream_headers(*settings.proxy_set_header);
+  for (const auto& name : *settings.proxy_hide_header) add_name(runtime.hidden, runtime.hidden_names, name);
+  runtime.metrics_route = metrics_route(server, location);
+  return runtime;
+}
+
+std::shared_ptr<const ErrorLog> Builder::error_log(
+    const std::shared_ptr<const std::vector<config::ErrorLogTarget>>& targets) {
+  if (!targets || targets->empty()) return result_->error_log;
+  auto& log = error_logs_[targets.get()];
+  if (!log) log = open_error_log(*targets, shared_.log_files, shared_.default_error_log);
+  return log;
+}
+
+std::vector<std::shared_ptr<LogFile>> Builder::access_log(const std::vector<config::AccessLogTarget>& targets) {
+  std::vector<std::shared_ptr<LogFile>> files;
+  for (const auto& target : targets) {
+    if (!target.path.is_constant()) {
+      files.push_back(nullptr);
+      continue;
+    }
+    const std::string path(target.path.constant());
+    if (path.starts_with("syslog:")) throw std::runtime_error("access_log \"" + path + "\": syslog is not supported");
+    files.push_back(shared_.log_files.open(path));
+  }
+  return files;
+}
+
+std::shared_ptr<const waf::RuleSet> Builder::rules(const std::shared_ptr<const config::WafRulesLevel>& innermost) {
+  const auto [entry, is_new] = rules_.try_emplace(innermost.get());
+  auto& compiled = entry->second;
+  if (!is_new) return compiled;  // null when it failed before, which was reported then
+  waf::RuleSetSource source;
+  for (const auto* level = innermost.get(); level != nullptr; level = level->parent.get()) {
+    waf::RuleLevel pieces;
+    for (const auto& piece : level->pieces) {
+      const waf::SourceLocation place{std::string(piece.position.file), piece.position.line};
+      switch (piece.kind) {
+        case config::WafRulesPiece::Kind::file: pieces.pieces.emplace_back(waf::RuleFile{piece.value, place}); break;
+        case config::WafRulesPiece::Kind::text: pieces.pieces.emplace_back(waf::RuleText{piece.value, place}); break;
+        case config::WafRulesPiece::Kind::remote: {
+          const std::size_t blank = piece.value.find(' ');
+          pieces.pieces.emplace_back(
+              waf::RemoteRules{piece.value.substr(0, blank), piece.value.substr(blank + 1), place});
+          break;
+        }
+      }
+    }
+    source.levels.push_back(std::move(pieces));
+  }
+  std::reverse(source.levels.begin(), source.levels.end());  // outermost first
+  compiled = shared_.rule_sets.compile(source);
+  return compiled;
+}
+
+Builder::ClientTls Builder::client_tls(const std::shared_ptr<const config::ProxySsl>& ssl,
+                                       const config::Position& position) {
+  if (const auto found = client_tls_.find(ssl.get()); found != client_tls_.end()) return found->second;
+  const auto built = certs::ClientContext::build(client_tls_settings(*ssl));
+  if (!built) throw std::runtime_error(built.error().text + at(position));
+  const auto next = shared_.client_tls_identities.size() + 1;  // nothing is ever removed: no number comes twice
+  const auto identity = shared_.client_tls_identities.try_emplace(client_tls_key(*ssl), next).first->second;
+  return client_tls_[ssl.get()] = {*built, identity};
+}
+
+std::uint32_t Builder::metrics_route(const config::Server& server, const config::Location& location) {
+  std::string name = server.name.empty() ? "_" : server.name;
+  const auto next = static_cast<std::uint32_t>(result_->routes.size());
+  const auto [found, is_new] = routes_.try_emplace({name, location.label}, next);
+  if (is_new) result_->routes.push_back({std::move(name), location.label});
+  return found->second;
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string result;
+  for (const auto& text : texts) result.append(result.empty() ? "" : "\n").append(text);
+  return result;
+}
+
+}  // namespace
+
+GenerationError::GenerationError(std::vector<std::string> texts)
+    : std::runtime_error(joined(texts)), texts_(std::move(texts)) {}
+
+std::shared_ptr<const ErrorLog> open_error_log(const std::vector<config::ErrorLogTarget>& targets, LogFiles& files,
+                                               const std::string& fallback) {
+  std::vector<ErrorLog::Target> opened;
+  for (const auto& target : targets) {
+    if (target.path.starts_with("syslog:") || target.path.starts_with("memory:")) {
+      throw std::runtime_error(fmt::format("error_log \"{}\": only files and stderr are supported", target.path));
+    }
+    opened.push_back({files.open(target.path), target.level});
+  }
+  if (opened.empty()) opened.push_back({files.open(fallback), LogLevel::error});
+  return std::make_shared<const ErrorLog>(std::move(opened));
+}
+
+std::shared_ptr<const Generation> build_generation(std::shared_ptr<const config::Config> config, SharedState& shared,
+                                                   std::vector<std::string>& notes) {
+  return Builder(std::move(config), shared, notes).build();
+}
+
+}  // namespace gatehouse::exchange
