@@ -91,8 +91,8 @@ void ErrorLog::write(LogLevel level, std::uint64_t connection, std::string_view 
   thread_local const auto thread_id = ::gettid();
   fmt::memory_buffer line;
   fmt::format_to(std::back_inserter(line), "{:04}/{:02}/{:02} {:02}:{:02}:{:02} [{}] {}#{}: ", local.tm_year + 1900,
-                 local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, level_name(level), ::getpid(),
-                 thread_id);
+                 local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, level_name(level),
+                 ::getpid(), thread_id);
   if (connection != 0) fmt::format_to(std::back_inserter(line), "*{} ", connection);
   const std::size_t start = line.size();
   line.append(text.substr(0, kLongestText));

@@ -71,7 +71,8 @@ class ErrorLog {
   void write(LogLevel level, std::uint64_t connection, std::string_view text) const;
 
   template <class... Arguments>
-  void log(LogLevel level, std::uint64_t connection, fmt::format_string<Arguments...> format, Arguments&&... arguments) const {
+  void log(LogLevel level, std::uint64_t connection, fmt::format_string<Arguments...> format,
+           Arguments&&... arguments) const {
     if (enabled(level)) write(level, connection, fmt::format(format, std::forward<Arguments>(arguments)...));
   }
 

@@ -49,19 +49,24 @@ void append_json(std::string& out, std::string_view value) {
   }
 }
 
-void append_value(std::string& out, const config::VariableRef& variable, config::LogFormat::Escape escape, Exchange& exchange) {
+void append_value(std::string& out, const config::VariableRef& variable, config::LogFormat::Escape escape,
+                  Exchange& exchange) {
   const auto value = evaluate(variable, exchange);
   switch (escape) {
     case config::LogFormat::Escape::standard:
-      if (value) append_standard(out, *value);
-      else out += '-';
+      if (value)
+        append_standard(out, *value);
+      else
+        out += '-';
       break;
     case config::LogFormat::Escape::json:
       if (value) append_json(out, *value);
       break;
     case config::LogFormat::Escape::none:
-      if (value) out.append(*value);
-      else out += '-';
+      if (value)
+        out.append(*value);
+      else
+        out += '-';
       break;
   }
 }
@@ -117,8 +122,10 @@ void write_access_log(Exchange& exchange) {
     }
     std::string& line = exchange.thread.access_logs.line_buffer(*file);
     for (const auto& piece : target.format->text.pieces()) {
-      if (piece.variable) append_value(line, *piece.variable, target.format->escape, exchange);
-      else line.append(piece.literal);
+      if (piece.variable)
+        append_value(line, *piece.variable, target.format->escape, exchange);
+      else
+        line.append(piece.literal);
     }
     line.push_back('\n');
     exchange.thread.access_logs.finish_line(*file, target.buffer, target.flush.value_or(kDelay));

@@ -37,7 +37,8 @@ LogLevel level_of(Reason reason) {
 }  // namespace
 
 Exchange::Exchange(ThreadState& thread_, std::shared_ptr<const ThreadGeneration> generation_, Downstream& downstream_,
-                   ConnectionInfo& connection_, const http::RequestHead& head_, const http::RequestSemantics& semantics_)
+                   ConnectionInfo& connection_, const http::RequestHead& head_,
+                   const http::RequestSemantics& semantics_)
     : thread(thread_),
       generation(std::move(generation_)),
       downstream(downstream_),
@@ -89,7 +90,8 @@ void Exchange::redirect(int status, std::string_view location) {
     if (name.empty()) name = arena.copy(connection.local.ip_string());
     const std::uint16_t port = connection.local.port();
     const bool default_port = port == (connection.secure() ? 443 : 80);
-    const std::string port_text = settings().port_in_redirect && !default_port && port != 0 ? fmt::format(":{}", port) : "";
+    const std::string port_text =
+        settings().port_in_redirect && !default_port && port != 0 ? fmt::format(":{}", port) : "";
     location = arena.concat(std::string_view(connection.secure() ? "https://" : "http://"), name,
                             std::string_view(port_text), location);
   }
@@ -117,7 +119,9 @@ void Exchange::fail(Reason why, std::string_view why_detail) {
 void Exchange::fail_sending(Error error) {
   reason = error.reason == Reason::timed_out ? Reason::send_timeout : Reason::client_closed;
   if (error.reason == Reason::body_too_slow || error.reason == Reason::send_timeout) reason = Reason::send_timeout;
-  log(LogLevel::info, error.os_error == 0 ? std::string(row(reason).text) : fmt::format("{} ({}: {})", row(reason).text, error.os_error, std::generic_category().message(error.os_error)));
+  log(LogLevel::info, error.os_error == 0 ? std::string(row(reason).text)
+                                          : fmt::format("{} ({}: {})", row(reason).text, error.os_error,
+                                                        std::generic_category().message(error.os_error)));
   downstream.abort();
 }
 

@@ -58,18 +58,18 @@ struct Exchange {
   // Routing.
   const config::Server* server = nullptr;
   const LocationRuntime* route = nullptr;
-  std::string_view path;            ///< the canonical path, nginx's $uri
-  bool path_changed = false;        ///< differs from the raw path
+  std::string_view path;      ///< the canonical path, nginx's $uri
+  bool path_changed = false;  ///< differs from the raw path
   bool path_had_escapes = false;
   bool raw_differs_in_meaning = false;
-  std::string path_storage;         ///< backs `path` when it differs from the raw one
-  config::Regex::Captures captures; ///< of the last regular expression; offsets into `captured`
+  std::string path_storage;          ///< backs `path` when it differs from the raw one
+  config::Regex::Captures captures;  ///< of the last regular expression; offsets into `captured`
   std::string_view captured;
   boost::container::small_vector<std::string_view, 4> user_variables;  ///< slots of named captures, `set` and `map`
 
   // Who asks.
-  SocketAddress client;       ///< after real_ip
-  std::string_view client_ip; ///< text of `client` without the port
+  SocketAddress client;        ///< after real_ip
+  std::string_view client_ip;  ///< text of `client` without the port
 
   // The request's body.
   RequestBody body;
@@ -85,8 +85,8 @@ struct Exchange {
   boost::container::small_vector<UpstreamTry, 2> tries;
   std::string_view proxy_host;  ///< $proxy_host
   std::string_view proxy_port;
-  std::string_view upstream_url;             ///< "http://10.0.0.1:80/path" of the error log
-  io::ReadBuffer upstream_head;                   ///< the upstream's head as received; kept until the log line is written
+  std::string_view upstream_url;  ///< "http://10.0.0.1:80/path" of the error log
+  io::ReadBuffer upstream_head;   ///< the upstream's head as received; kept until the log line is written
   const http::Fields* upstream_fields = nullptr;  ///< views into it; null until a head was received
 
   // The WAF.

@@ -26,10 +26,10 @@ namespace gatehouse::exchange {
 
 /// What `proxy_set_header` means once per location: which client fields are replaced.
 struct UpstreamHeaders {
-  http::FieldIdSet replaced;                  ///< known names that a rule sets or removes
-  std::vector<std::string> replaced_names;    ///< other such names
-  const config::HeaderRule* host = nullptr;   ///< the rule for Host; null: $proxy_host
-  bool sends_connection = false;              ///< a rule for Connection exists
+  http::FieldIdSet replaced;                 ///< known names that a rule sets or removes
+  std::vector<std::string> replaced_names;   ///< other such names
+  const config::HeaderRule* host = nullptr;  ///< the rule for Host; null: $proxy_host
+  bool sends_connection = false;             ///< a rule for Connection exists
 };
 
 /// What is made ready for one location.
@@ -37,14 +37,15 @@ struct LocationRuntime {
   const config::Location* location = nullptr;
   const config::Server* server = nullptr;
   std::shared_ptr<const ErrorLog> error_log;
-  std::vector<std::shared_ptr<LogFile>> access_log;     ///< by position in settings.access_log; null where the path has variables
-  std::shared_ptr<const waf::RuleSet> rules;            ///< null: modsecurity is off here
+  std::vector<std::shared_ptr<LogFile>>
+      access_log;                             ///< by position in settings.access_log; null where the path has variables
+  std::shared_ptr<const waf::RuleSet> rules;  ///< null: modsecurity is off here
   std::shared_ptr<const certs::ClientContext> client_tls;  ///< null unless the location may speak TLS to its upstream
   std::uint64_t client_tls_identity = 0;  ///< tells apart pooled connections of different TLS settings; never reused
   UpstreamHeaders upstream_headers;
-  http::FieldIdSet hidden;                 ///< response fields that proxy_hide_header names
-  std::vector<std::string> hidden_names;   ///< such names without a row, lower case
-  std::uint32_t metrics_route = 0;         ///< index into Generation::routes
+  http::FieldIdSet hidden;                ///< response fields that proxy_hide_header names
+  std::vector<std::string> hidden_names;  ///< such names without a row, lower case
+  std::uint32_t metrics_route = 0;        ///< index into Generation::routes
 };
 
 /// What is made ready for one server block.

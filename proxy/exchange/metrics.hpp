@@ -33,8 +33,8 @@ class Counter {
 };
 
 /// Upper bounds of the latency histograms' buckets in microseconds; the last bucket is +Inf. ingress-nginx' bounds, with finer ones below.
-inline constexpr std::array<std::uint64_t, 14> kLatencyBounds = {500,    1000,   2500,   5000,    10000,   25000,   50000,
-                                                                 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
+inline constexpr std::array<std::uint64_t, 14> kLatencyBounds = {
+    500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
 
 /// A latency histogram; bucket counts are not cumulative.
 struct Histogram {
@@ -61,7 +61,8 @@ struct RouteMetrics {
     http::Method method;
     Counter requests;
   };
-  std::vector<std::unique_ptr<ByStatus>> by_status;  ///< guarded by ThreadMetrics::growth for growth and reads by others
+  std::vector<std::unique_ptr<ByStatus>>
+      by_status;  ///< guarded by ThreadMetrics::growth for growth and reads by others
   Histogram request_duration;
   Histogram upstream_duration;  ///< of the last try: from connect to the end of the response
   Counter request_bytes, response_bytes;
@@ -90,7 +91,8 @@ class ThreadMetrics {
   void count_rule_hit(std::int64_t rule_id, bool denied);
 
   Counter connections_accepted, connections_closed, connections_dropped;
-  Counter handshakes_tls12_full, handshakes_tls12_resumed, handshakes_tls13_full, handshakes_tls13_resumed, handshakes_failed;
+  Counter handshakes_tls12_full, handshakes_tls12_resumed, handshakes_tls13_full, handshakes_tls13_resumed,
+      handshakes_failed;
   Counter upstream_connections_opened, upstream_requests_reused, upstream_connect_failures, upstream_retries;
   Counter waf_pool_evaluations, waf_pool_rejected;
   Histogram waf_duration;

@@ -88,10 +88,10 @@ class UpstreamRun {
 
   upstream::ConnectionPtr connection_;
   bool reused_ = false;
-  bool request_sent_ = false;        ///< any byte of it
+  bool request_sent_ = false;  ///< any byte of it
   bool request_sent_whole_ = false;
   bool response_byte_seen_ = false;
-  bool streamed_bytes_gone_ = false; ///< body bytes were passed on that can't be sent again
+  bool streamed_bytes_gone_ = false;  ///< body bytes were passed on that can't be sent again
   std::optional<io::Child<Result<bool>>> pump_;
   http::ResponseParser parser_;
 };
@@ -131,7 +131,8 @@ io::Task<bool> UpstreamRun::prepare_body() {
   const auto& framing = ex_.semantics.framing;
   if (!ex_.settings().proxy_pass_request_body || framing.kind == http::BodyKind::none) co_return true;
   const bool old_version = ex_.settings().proxy_http_version == 10;
-  if (ex_.settings().proxy_request_buffering || !ex_.body.empty() || (old_version && framing.kind == http::BodyKind::chunked)) {
+  if (ex_.settings().proxy_request_buffering || !ex_.body.empty() ||
+      (old_version && framing.kind == http::BodyKind::chunked)) {
     auto collecting = collect_request_body(ex_);
     const auto collected = co_await collecting;
     if (!collected) co_return false;
@@ -163,7 +164,8 @@ bool UpstreamRun::pick() {
   const auto picked = cluster().pick(key, attempt_state_, ex_.now());
   if (!picked) {
     if (tries_ > 0) return false;  // the last attempt's failure is the answer
-    ex_.fail(picked.error().reason, ex_.arena.copy(fmt::format("while connecting to upstream \"{}\"", cluster().name())));
+    ex_.fail(picked.error().reason,
+             ex_.arena.copy(fmt::format("while connecting to upstream \"{}\"", cluster().name())));
     return false;
   }
   peer_ = upstream::PeerLease(cluster(), **picked);
@@ -233,7 +235,8 @@ io::Task<Error> UpstreamRun::connect() {
   if (!only_fresh_) {
     connection_ = target_.cluster->take_idle(key, ex_.now());
     // What can't be repeated must not meet a connection that closed a moment ago: ask the kernel.
-    if (connection_ && http::repeat_of(ex_.head.method) == http::Repeat::harmful && !connection_->stream.socket().is_quiet()) {
+    if (connection_ && http::repeat_of(ex_.head.method) == http::Repeat::harmful &&
+        !connection_->stream.socket().is_quiet()) {
       connection_->stream.close();
       connection_ = nullptr;
     }
@@ -292,7 +295,8 @@ io::Task<Error> UpstreamRun::send_request() {
   std::string_view memory = plan_.kind == UpstreamBodyPlan::Kind::buffered ? ex_.body.memory() : std::string_view{};
   std::array<iovec, 2> parts = {iovec{head_text_->data(), head_text_->size()},
                                 iovec{const_cast<char*>(memory.data()), memory.size()}};
-  auto send = io::Send(connection_->stream, std::span(parts).first(memory.empty() ? 1 : 2), ex_.settings().proxy_send_timeout);
+  auto send =
+      io::Send(connection_->stream, std::span(parts).first(memory.empty() ? 1 : 2), ex_.settings().proxy_send_timeout);
   const auto sent = co_await send;
   current().bytes_sent = send.sent;
   request_sent_ = send.sent > 0;
@@ -361,7 +365,8 @@ io::Task<Result<bool>> UpstreamRun::pump_streamed() {
       add(size.view());
       add(*piece);
       add(http::kChunkEnd);
-    } else if (const http::Fields* trailers = ex_.downstream.request_trailers(); trailers != nullptr && !trailers->empty()) {
+    } else if (const http::Fields* trailers = ex_.downstream.request_trailers();
+               trailers != nullptr && !trailers->empty()) {
       http::append_last_chunk(*trailers, trailer_text);
       add(trailer_text);
     } else {
@@ -496,7 +501,8 @@ io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view firs
     if (!piece) {
       Error error = piece.error();
       if (error.reason == Reason::canceled) error = {Reason::client_closed};
-      if (error.reason != Reason::client_closed) ex_.log(LogLevel::error, fmt::format("{} while reading upstream", describe(error)));
+      if (error.reason != Reason::client_closed)
+        ex_.log(LogLevel::error, fmt::format("{} while reading upstream", describe(error)));
       ex_.reason = error.reason;
       ex_.downstream.abort();
       co_return false;
@@ -578,7 +584,8 @@ void UpstreamRun::finish_connection(const http::ResponseSemantics& semantics, co
   const upstream::ConnectionEnd end{
       .request_sent_whole = request_sent_whole_,
       .response_read_whole = body.finished(),
-      .response_allows_reuse = semantics.after == http::AfterMessage::keep && semantics.framing.kind != http::BodyKind::until_close,
+      .response_allows_reuse =
+          semantics.after == http::AfterMessage::keep && semantics.framing.kind != http::BodyKind::until_close,
       .unread_bytes = body.has_surplus(),
       .stopping = ex_.thread.draining,
   };
@@ -610,19 +617,26 @@ void UpstreamRun::log_failure(Error error) {
   std::string text = describe(error);
   switch (error.reason) {
     case Reason::connect_failed: text += " while connecting to upstream"; break;
-    case Reason::connect_timeout: text = "upstream timed out (110: Connection timed out) while connecting to upstream"; break;
+    case Reason::connect_timeout:
+      text = "upstream timed out (110: Connection timed out) while connecting to upstream";
+      break;
     case Reason::upstream_handshake:
-      text = fmt::format("{} while SSL handshaking to upstream", ex_.detail.empty() ? std::string_view(text) : ex_.detail);
+      text =
+          fmt::format("{} while SSL handshaking to upstream", ex_.detail.empty() ? std::string_view(text) : ex_.detail);
       break;
-    case Reason::upstream_send: text = fmt::format("send() failed ({}: {}) while sending request to upstream", error.os_error,
-                                                   std::generic_category().message(error.os_error));
+    case Reason::upstream_send:
+      text = fmt::format("send() failed ({}: {}) while sending request to upstream", error.os_error,
+                         std::generic_category().message(error.os_error));
       break;
-    case Reason::upstream_send_timeout: text = "upstream timed out (110: Connection timed out) while sending request to upstream"; break;
+    case Reason::upstream_send_timeout:
+      text = "upstream timed out (110: Connection timed out) while sending request to upstream";
+      break;
     case Reason::upstream_read_timeout:
       text = "upstream timed out (110: Connection timed out) while reading response header from upstream";
       break;
-    case Reason::upstream_read: text = fmt::format("recv() failed ({}: {}) while reading response header from upstream", error.os_error,
-                                                   std::generic_category().message(error.os_error));
+    case Reason::upstream_read:
+      text = fmt::format("recv() failed ({}: {}) while reading response header from upstream", error.os_error,
+                         std::generic_category().message(error.os_error));
       break;
     default: text += " while reading response header from upstream"; break;
   }
@@ -659,10 +673,11 @@ bool UpstreamRun::retry(const AttemptEnd& end) {
   failed.method = upstream::idempotence(ex_.head.method_text);
   failed.request = request_sent_ ? upstream::RequestProgress::sent : upstream::RequestProgress::nothing_sent;
   failed.body = streamed_bytes_gone_ ? upstream::BodyReplay::consumed : upstream::BodyReplay::possible;
-  failed.client = ex_.downstream.head_sent() ? upstream::ClientProgress::response_begun : upstream::ClientProgress::nothing_sent;
-  failed.connection = !reused_               ? upstream::ConnectionUse::fresh
-                      : response_byte_seen_  ? upstream::ConnectionUse::reused
-                                             : upstream::ConnectionUse::reused_silent;
+  failed.client =
+      ex_.downstream.head_sent() ? upstream::ClientProgress::response_begun : upstream::ClientProgress::nothing_sent;
+  failed.connection = !reused_              ? upstream::ConnectionUse::fresh
+                      : response_byte_seen_ ? upstream::ConnectionUse::reused
+                                            : upstream::ConnectionUse::reused_silent;
   failed.tries = tries_;
   failed.tries_limit = tries_limit_;
   failed.elapsed = elapsed(first_try_);

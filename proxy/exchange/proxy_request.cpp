@@ -87,8 +87,9 @@ Result<ProxyTarget> find_variable_target(Exchange& exchange, const config::Proxy
   exchange.proxy_port = exchange.arena.copy(fmt::format_int(url->port).c_str());
   ProxyTarget target;
   target.tls = url->tls;
-  target.uri = url->uri.empty() ? unchanged_uri(exchange)
-                                : (url->uri.front() == '/' ? url->uri : exchange.arena.concat(std::string_view("/"), url->uri));
+  target.uri = url->uri.empty()
+                   ? unchanged_uri(exchange)
+                   : (url->uri.front() == '/' ? url->uri : exchange.arena.concat(std::string_view("/"), url->uri));
   const auto& generation = *exchange.generation;
   const auto named = generation.shared->upstream_by_name.find(std::string(url->host));
   if (named != generation.shared->upstream_by_name.end() && !url->has_port) {
@@ -140,7 +141,8 @@ Result<ProxyTarget> find_target(Exchange& exchange) {
   return target;
 }
 
-bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const UpstreamBodyPlan& body, std::string& out) {
+bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const UpstreamBodyPlan& body,
+                         std::string& out) {
   const auto& settings = exchange.settings();
   const UpstreamHeaders& headers = exchange.route->upstream_headers;
   const bool old_version = settings.proxy_http_version == 10;
@@ -163,15 +165,18 @@ bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const Up
       break;
     case UpstreamBodyPlan::Kind::buffered:
     case UpstreamBodyPlan::Kind::streamed:
-      if (body.length) append_field(out, "Content-Length", fmt::format_int(*body.length).c_str());
-      else append_field(out, "Transfer-Encoding", "chunked");
+      if (body.length)
+        append_field(out, "Content-Length", fmt::format_int(*body.length).c_str());
+      else
+        append_field(out, "Transfer-Encoding", "chunked");
       break;
   }
   if (settings.proxy_pass_request_headers) {
     const http::Fields& fields = exchange.head.fields;
     for (const auto& field : fields) {
       if ((http::field_traits(field.id) & http::kHopByHop) != 0) continue;
-      if (field.id == http::FieldId::host || field.id == http::FieldId::content_length || field.id == http::FieldId::expect) {
+      if (field.id == http::FieldId::host || field.id == http::FieldId::content_length ||
+          field.id == http::FieldId::expect) {
         continue;
       }
       if (is_replaced(headers, field)) continue;

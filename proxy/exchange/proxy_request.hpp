@@ -29,6 +29,7 @@ struct UpstreamBodyPlan {
 };
 
 /// The head as bytes, appended to `out`. Returns whether it asks for an upgrade.
-[[nodiscard]] bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const UpstreamBodyPlan& body, std::string& out);
+[[nodiscard]] bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const UpstreamBodyPlan& body,
+                                       std::string& out);
 
 }  // namespace gatehouse::exchange

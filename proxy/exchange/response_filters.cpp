@@ -21,7 +21,8 @@ void begin_head(Exchange& exchange, int status) {
   head.status = status;
   head.fields.clear();
   const auto& settings = exchange.settings();
-  head.fields.add("Server", http::server_name(settings.server_tokens ? http::ServerTokens::on : http::ServerTokens::off),
+  head.fields.add("Server",
+                  http::server_name(settings.server_tokens ? http::ServerTokens::on : http::ServerTokens::off),
                   http::FieldId::server);
   const auto date = exchange.thread.date.imf(exchange.thread.reactor.wall_milliseconds() / 1000);
   head.fields.add("Date", exchange.arena.copy(date), http::FieldId::date);
@@ -149,7 +150,8 @@ void make_local_head(Exchange& exchange, int status, std::string_view content_ty
     out.fields.add("Content-Type", content_type, http::FieldId::content_type);
   }
   if (!location.empty()) out.fields.add("Location", location, http::FieldId::location);
-  out.framing = {.kind = body.empty() ? http::BodyKind::none : http::BodyKind::length, .length = body.size(), .declared = true};
+  out.framing = {
+      .kind = body.empty() ? http::BodyKind::none : http::BodyKind::length, .length = body.size(), .declared = true};
   exchange.local_body = body;
   exchange.local = true;
   add_headers(exchange);

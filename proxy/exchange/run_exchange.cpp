@@ -22,8 +22,10 @@ Step answer_return_uninspected(Exchange& exchange);
 
 // What happens between routing and the WAF, in this order: what refuses cheaply comes first.
 constexpr std::array kBeforeInspection = {
-    RequestFilter{"real_address", find_real_address, "everything behind it judges and logs the client by its real address"},
-    RequestFilter{"body_limit", check_announced_body, "a body that is too long is refused before anything else costs time"},
+    RequestFilter{"real_address", find_real_address,
+                  "everything behind it judges and logs the client by its real address"},
+    RequestFilter{"body_limit", check_announced_body,
+                  "a body that is too long is refused before anything else costs time"},
     RequestFilter{"return", answer_return_uninspected, "nginx's rewrite phase runs before its access phase"},
     RequestFilter{"access", check_access, "the last cheap refusal; the WAF behind it is the costly one"},
 };
@@ -45,8 +47,10 @@ void answer_return(Exchange& exchange) {
     default: break;
   }
   if (!action.text) {
-    if (action.status < 300) exchange.reply_empty(action.status);
-    else exchange.reply(action.status, Reason::none);
+    if (action.status < 300)
+      exchange.reply_empty(action.status);
+    else
+      exchange.reply(action.status, Reason::none);
     return;
   }
   make_local_head(exchange, action.status, exchange.settings().default_type, text);
@@ -92,7 +96,8 @@ io::Task<void> send_local_reply(Exchange& exchange) {
 }
 
 std::uint64_t microseconds(Clock::duration duration) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(duration).count()));
+  return static_cast<std::uint64_t>(
+      std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(duration).count()));
 }
 
 // Every way out of an exchange: metrics, access log, the WAF's logging phase.

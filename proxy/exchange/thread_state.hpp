@@ -36,7 +36,7 @@ struct ThreadState {
   const std::uint32_t index;
   WafService& waf;
   const std::uint32_t connection_limit;  ///< worker_connections
-  bool draining = false;  ///< no more keep-alive: the thread is on its way out
+  bool draining = false;                 ///< no more keep-alive: the thread is on its way out
 
   std::shared_ptr<const ThreadGeneration> generation;  ///< the current one
 

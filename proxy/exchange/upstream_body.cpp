@@ -14,7 +14,12 @@ Error upstream_read_error(Error error) noexcept {
 
 UpstreamBody::UpstreamBody(io::Stream& stream, io::BufferPool& blocks, const http::BodyFraming& framing,
                            std::string_view received, Milliseconds timeout)
-    : stream_(stream), blocks_(blocks), received_(received), kind_(framing.kind), left_(framing.length), timeout_(timeout) {
+    : stream_(stream),
+      blocks_(blocks),
+      received_(received),
+      kind_(framing.kind),
+      left_(framing.length),
+      timeout_(timeout) {
   if (kind_ == http::BodyKind::chunked) decoder_.emplace(http::BodyOf::response);
   finished_ = kind_ == http::BodyKind::none;
 }
@@ -29,9 +34,7 @@ Result<std::string_view> UpstreamBody::decode() {
       left_ -= piece.size();
       finished_ = left_ == 0;
       break;
-    case http::BodyKind::until_close:
-      piece = std::exchange(received_, {});
-      break;
+    case http::BodyKind::until_close: piece = std::exchange(received_, {}); break;
     case http::BodyKind::chunked: {
       while (!received_.empty()) {
         const auto step = decoder_->next(received_);

@@ -42,8 +42,8 @@ class UpstreamBody {
   io::BufferPool::Block block_;
   std::string_view received_;  ///< received and not decoded
   http::BodyKind kind_;
-  std::uint64_t left_;         ///< of a body of known length
-  std::uint64_t total_ = 0;    ///< body bytes given out
+  std::uint64_t left_;       ///< of a body of known length
+  std::uint64_t total_ = 0;  ///< body bytes given out
   std::optional<http::ChunkedDecoder> decoder_;
   Milliseconds timeout_;
   bool finished_ = false;

@@ -59,8 +59,7 @@ const config::VariableCatalog& variable_catalog() {
 
 std::optional<std::string_view> evaluate(const config::VariableRef& variable, Exchange& exchange) {
   switch (variable.kind) {
-    case config::VariableRef::Kind::builtin:
-      return all_variables()[variable.index].get(exchange, variable.argument);
+    case config::VariableRef::Kind::builtin: return all_variables()[variable.index].get(exchange, variable.argument);
     case config::VariableRef::Kind::capture: {
       const auto& offsets = exchange.captures.offsets;
       const std::size_t at = std::size_t{variable.index} * 2;
@@ -81,8 +80,8 @@ std::string_view evaluate(const config::ComplexValue& value, Exchange& exchange)
   boost::container::small_vector<std::string_view, 8> parts;
   std::size_t size = 0;
   for (const auto& piece : pieces) {
-    const std::string_view part =
-        piece.variable ? evaluate(*piece.variable, exchange).value_or(std::string_view{}) : std::string_view(piece.literal);
+    const std::string_view part = piece.variable ? evaluate(*piece.variable, exchange).value_or(std::string_view{})
+                                                 : std::string_view(piece.literal);
     parts.push_back(part);
     size += part.size();
   }

@@ -16,12 +16,13 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c
 
 // nginx's rule for $http_NAME: names compare without case, '-' is written '_'.
 bool matches_variable(std::string_view field, std::string_view argument) {
-  return field.size() == argument.size() && std::equal(field.begin(), field.end(), argument.begin(), [](char f, char a) {
-           return (f == '-' ? '_' : lower(f)) == lower(a);
-         });
+  return field.size() == argument.size() &&
+         std::equal(field.begin(), field.end(), argument.begin(),
+                    [](char f, char a) { return (f == '-' ? '_' : lower(f)) == lower(a); });
 }
 
-Value joined_fields(Exchange& exchange, const http::Fields& fields, std::string_view argument, std::string_view separator) {
+Value joined_fields(Exchange& exchange, const http::Fields& fields, std::string_view argument,
+                    std::string_view separator) {
   Value value;
   for (const auto& field : fields) {
     if (!matches_variable(field.name, argument)) continue;
@@ -64,8 +65,8 @@ Value cookie(Exchange& exchange, std::string_view name) {
       rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
       while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
       const std::size_t equals = pair.find('=');
-      if (equals == name.size() && std::equal(name.begin(), name.end(), pair.begin(),
-                                              [](char a, char b) { return lower(a) == lower(b); })) {
+      if (equals == name.size() &&
+          std::equal(name.begin(), name.end(), pair.begin(), [](char a, char b) { return lower(a) == lower(b); })) {
         return pair.substr(equals + 1);
       }
     }
@@ -102,7 +103,8 @@ Value remote_user(Exchange& exchange, std::string_view) {
   const auto authorization = exchange.head.fields.value(http::FieldId::authorization);
   if (!authorization || authorization->size() < 6) return std::nullopt;
   constexpr std::string_view kScheme = "basic ";
-  if (!std::equal(kScheme.begin(), kScheme.end(), authorization->begin(), [](char a, char b) { return a == lower(b); })) {
+  if (!std::equal(kScheme.begin(), kScheme.end(), authorization->begin(),
+                  [](char a, char b) { return a == lower(b); })) {
     return std::nullopt;
   }
   std::string_view encoded = authorization->substr(kScheme.size());
@@ -113,12 +115,18 @@ Value remote_user(Exchange& exchange, std::string_view) {
   int have = 0;
   for (const char c : encoded) {
     std::uint32_t digit = 0;
-    if (c >= 'A' && c <= 'Z') digit = static_cast<std::uint32_t>(c - 'A');
-    else if (c >= 'a' && c <= 'z') digit = static_cast<std::uint32_t>(c - 'a') + 26;
-    else if (c >= '0' && c <= '9') digit = static_cast<std::uint32_t>(c - '0') + 52;
-    else if (c == '+') digit = 62;
-    else if (c == '/') digit = 63;
-    else break;
+    if (c >= 'A' && c <= 'Z')
+      digit = static_cast<std::uint32_t>(c - 'A');
+    else if (c >= 'a' && c <= 'z')
+      digit = static_cast<std::uint32_t>(c - 'a') + 26;
+    else if (c >= '0' && c <= '9')
+      digit = static_cast<std::uint32_t>(c - '0') + 52;
+    else if (c == '+')
+      digit = 62;
+    else if (c == '/')
+      digit = 63;
+    else
+      break;
     bits = bits << 6 | digit;
     if ((have += 6) >= 8) {
       have -= 8;
@@ -138,7 +146,8 @@ Value field_or_nothing(const Exchange& exchange, http::FieldId id) {
 
 constexpr auto kRows = std::to_array<VariableRow>({
     {"arg_", argument_of, "the argument NAME of the query, still escaped"},
-    {"args", [](Exchange& e, std::string_view) -> Value { return e.semantics.query; }, "the query, without its question mark"},
+    {"args", [](Exchange& e, std::string_view) -> Value { return e.semantics.query; },
+     "the query, without its question mark"},
     {"content_length", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_length); },
      "the Content-Length field of the request"},
     {"content_type", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_type); },
@@ -150,7 +159,8 @@ constexpr auto kRows = std::to_array<VariableRow>({
      "the request field NAME, lower case and with '_' for '-'; several are joined"},
     {"http_cookie", [](Exchange& e, std::string_view) { return joined_fields(e, e.head.fields, "cookie", "; "); },
      "the Cookie fields, joined by '; '"},
-    {"http_host", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::host); }, "the Host field as sent"},
+    {"http_host", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::host); },
+     "the Host field as sent"},
     {"is_args", [](Exchange& e, std::string_view) -> Value { return e.semantics.query.empty() ? "" : "?"; },
      "'?' if the request has arguments"},
     {"proxy_add_x_forwarded_for", forwarded_for, "the X-Forwarded-For fields with the client's address appended"},
@@ -159,7 +169,9 @@ constexpr auto kRows = std::to_array<VariableRow>({
     {"request", [](Exchange& e, std::string_view) -> Value { return e.head.line; }, "the whole request line"},
     {"request_id", request_id, "32 hexadecimal digits that identify the request"},
     {"request_length",
-     [](Exchange& e, std::string_view) -> Value { return e.arena.copy(fmt::format_int(e.downstream.request_bytes()).c_str()); },
+     [](Exchange& e, std::string_view) -> Value {
+       return e.arena.copy(fmt::format_int(e.downstream.request_bytes()).c_str());
+     },
      "bytes of the request: line, fields and body"},
     {"request_method", [](Exchange& e, std::string_view) -> Value { return e.head.method_text; }, "the method"},
     {"request_uri", [](Exchange& e, std::string_view) -> Value { return e.semantics.path_and_query; },

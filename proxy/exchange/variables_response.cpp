@@ -75,8 +75,7 @@ constexpr auto kRows = std::to_array<VariableRow>({
     {"nginx_version", [](Exchange&, std::string_view) -> Value { return GATEHOUSE_VERSION; }, "Gatehouse's version"},
     {"pid", [](Exchange& e, std::string_view) { return number(e, static_cast<std::uint64_t>(::getpid())); },
      "the worker process' number"},
-    {"request_completion",
-     [](Exchange& e, std::string_view) -> Value { return e.reason == Reason::none ? "OK" : ""; },
+    {"request_completion", [](Exchange& e, std::string_view) -> Value { return e.reason == Reason::none ? "OK" : ""; },
      "OK if the request was answered completely"},
     {"request_time",
      [](Exchange& e, std::string_view) {

@@ -46,33 +46,50 @@ Value field(Exchange& exchange, std::string_view name) {
 }
 
 constexpr auto kRows = std::to_array<VariableRow>({
-    {"proxy_host", [](Exchange& e, std::string_view) -> Value { return e.proxy_host; }, "name and port of the proxied server as in proxy_pass"},
-    {"proxy_port", [](Exchange& e, std::string_view) -> Value { return e.proxy_port; }, "port of the proxied server as in proxy_pass, or the protocol's own"},
+    {"proxy_host", [](Exchange& e, std::string_view) -> Value { return e.proxy_host; },
+     "name and port of the proxied server as in proxy_pass"},
+    {"proxy_port", [](Exchange& e, std::string_view) -> Value { return e.proxy_port; },
+     "port of the proxied server as in proxy_pass, or the protocol's own"},
     {"upstream_addr",
-     [](Exchange& e, std::string_view) { return join_tries(e, [](const UpstreamTry& t) { return std::string(t.peer); }); },
+     [](Exchange& e, std::string_view) {
+       return join_tries(e, [](const UpstreamTry& t) { return std::string(t.peer); });
+     },
      "address of the upstream peer"},
     {"upstream_bytes_received",
-     [](Exchange& e, std::string_view) { return join_tries(e, [](const UpstreamTry& t) { return fmt::to_string(t.bytes_received); }); },
+     [](Exchange& e, std::string_view) {
+       return join_tries(e, [](const UpstreamTry& t) { return fmt::to_string(t.bytes_received); });
+     },
      "bytes received from the upstream"},
     {"upstream_bytes_sent",
-     [](Exchange& e, std::string_view) { return join_tries(e, [](const UpstreamTry& t) { return fmt::to_string(t.bytes_sent); }); },
+     [](Exchange& e, std::string_view) {
+       return join_tries(e, [](const UpstreamTry& t) { return fmt::to_string(t.bytes_sent); });
+     },
      "bytes sent to the upstream"},
     {"upstream_connect_time",
-     [](Exchange& e, std::string_view) { return join_tries(e, [](const UpstreamTry& t) { return time_text(t.connect_time); }); },
+     [](Exchange& e, std::string_view) {
+       return join_tries(e, [](const UpstreamTry& t) { return time_text(t.connect_time); });
+     },
      "seconds until the connection stood, with milliseconds"},
     {"upstream_header_time",
-     [](Exchange& e, std::string_view) { return join_tries(e, [](const UpstreamTry& t) { return time_text(t.header_time); }); },
+     [](Exchange& e, std::string_view) {
+       return join_tries(e, [](const UpstreamTry& t) { return time_text(t.header_time); });
+     },
      "seconds until the response head was there"},
     {"upstream_http_", field, "the field NAME of the upstream's response"},
     {"upstream_response_length",
-     [](Exchange& e, std::string_view) { return join_tries(e, [](const UpstreamTry& t) { return fmt::to_string(t.response_length); }); },
+     [](Exchange& e, std::string_view) {
+       return join_tries(e, [](const UpstreamTry& t) { return fmt::to_string(t.response_length); });
+     },
      "bytes of the upstream's response body"},
     {"upstream_response_time",
-     [](Exchange& e, std::string_view) { return join_tries(e, [](const UpstreamTry& t) { return time_text(t.response_time); }); },
+     [](Exchange& e, std::string_view) {
+       return join_tries(e, [](const UpstreamTry& t) { return time_text(t.response_time); });
+     },
      "seconds until the response was complete"},
     {"upstream_status",
      [](Exchange& e, std::string_view) {
-       return join_tries(e, [](const UpstreamTry& t) { return t.status == 0 ? std::string("-") : fmt::to_string(t.status); });
+       return join_tries(
+           e, [](const UpstreamTry& t) { return t.status == 0 ? std::string("-") : fmt::to_string(t.status); });
      },
      "status of the upstream's response"},
 });

@@ -73,8 +73,8 @@ io::Task<Step> WafGate::inspect_request() {
     auto both = io::Offload(ex.thread.waf.pool, ex.thread.reactor,
                             [&] { return waf::evaluate_request(transaction.evaluation, input); });
     const auto verdict = co_await both;
-    ex.thread.metrics.waf_duration.observe(
-        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count()));
+    ex.thread.metrics.waf_duration.observe(static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count()));
     if (!verdict) co_return on_engine_failure(Reason::waf_overloaded);
     co_return apply(*verdict);
   }
@@ -185,7 +185,8 @@ Step WafGate::apply(const Result<waf::Verdict>& verdict) {
       exchange_.response.status = http::kCloseSilently;
       break;
     case waf::Answer::redirect: {
-      const bool printable = std::all_of(order.url.begin(), order.url.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+      const bool printable =
+          std::all_of(order.url.begin(), order.url.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
       if (!printable || order.url.empty()) {
         exchange_.reply(403, Reason::waf_denied);
         break;
@@ -204,7 +205,8 @@ Step WafGate::on_engine_failure(Reason reason) {
   outcome_ = WafOutcome::failed;
   if (reason == Reason::waf_overloaded) exchange_.thread.metrics.waf_pool_rejected.add();
   if (exchange_.settings().waf_on_error == config::LocationSettings::WafOnError::pass) {
-    exchange_.log(LogLevel::error, fmt::format("{}; the request passes uninspected (waf_on_error pass)", row(reason).text));
+    exchange_.log(LogLevel::error,
+                  fmt::format("{}; the request passes uninspected (waf_on_error pass)", row(reason).text));
     return Step::next;
   }
   exchange_.fail(reason);

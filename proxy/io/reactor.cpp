@@ -45,8 +45,10 @@ void Descriptor::cancel(Direction& direction) {
   direction.disarm();
   if (operation->canceled) return;  // it stood in both directions
   operation->canceled = true;
-  if (operation->waiter) reactor_.resume_soon(operation->waiter);
-  else operation->attempt(*operation);  // a watch: it passes the news on by itself
+  if (operation->waiter)
+    reactor_.resume_soon(operation->waiter);
+  else
+    operation->attempt(*operation);  // a watch: it passes the news on by itself
 }
 
 void Descriptor::cancel() {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <optional>
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/rand.h>
@@ -35,14 +35,20 @@ struct EventThread::Impl {
   /// Accepts on one listening socket; owns its own duplicate of the descriptor, so that closing it disturbs nobody.
   struct Acceptor {
     Acceptor(Impl& owner_, SocketAddress address_, int fd_)
-        : owner(owner_), address(std::move(address_)), fd(fd_), descriptor(owner_.reactor, fd_), operation(*this), pause(*this) {
+        : owner(owner_),
+          address(std::move(address_)),
+          fd(fd_),
+          descriptor(owner_.reactor, fd_),
+          operation(*this),
+          pause(*this) {
       descriptor.wait_read(operation, TimePoint::max());
     }
     ~Acceptor() { ::close(fd); }
 
     struct Accept : io::Operation {
       explicit Accept(Acceptor& acceptor_) noexcept
-          : Operation([](Operation& self) { return static_cast<Accept&>(self).acceptor.accept_some(); }), acceptor(acceptor_) {}
+          : Operation([](Operation& self) { return static_cast<Accept&>(self).acceptor.accept_some(); }),
+            acceptor(acceptor_) {}
       Acceptor& acceptor;
     };
     struct Pause : io::Timer {
@@ -67,7 +73,8 @@ struct EventThread::Impl {
     RAND_bytes(reinterpret_cast<unsigned char*>(&state.random_state), sizeof state.random_state);
     reactor.on_bug([this](const char* what) {
       const auto& generation = state.generation;
-      if (generation) generation->shared->error_log->log(LogLevel::alert, 0, "unexpected exception in a connection: {}", what);
+      if (generation)
+        generation->shared->error_log->log(LogLevel::alert, 0, "unexpected exception in a connection: {}", what);
       state.metrics.ends[static_cast<std::size_t>(Reason::bug)].add();
     });
   }
@@ -108,13 +115,15 @@ bool EventThread::Impl::Acceptor::accept_some() {
       case ENOBUFS:
       case ENOMEM: {
         owner.state.metrics.connections_dropped.add();
-        owner.state.generation->shared->error_log->log(LogLevel::crit, 0, "accept4() failed ({}: {})", errno, std::strerror(errno));
+        owner.state.generation->shared->error_log->log(LogLevel::crit, 0, "accept4() failed ({}: {})", errno,
+                                                       std::strerror(errno));
         owner.registry.evict_idle();
         owner.reactor.arm(pause, owner.reactor.now() + kAcceptPause);
         return false;
       }
       default:
-        owner.state.generation->shared->error_log->log(LogLevel::alert, 0, "accept4() failed ({}: {})", errno, std::strerror(errno));
+        owner.state.generation->shared->error_log->log(LogLevel::alert, 0, "accept4() failed ({}: {})", errno,
+                                                       std::strerror(errno));
         owner.reactor.arm(pause, owner.reactor.now() + kAcceptPause);
         return false;
     }
@@ -137,7 +146,8 @@ void EventThread::Impl::take(int fd, const sockaddr_storage& peer, socklen_t pee
   const auto listener = listeners.find(acceptor.address);
   if (listener == listeners.end() || !make_room()) {
     if (listener != listeners.end()) {
-      state.generation->shared->error_log->log(LogLevel::alert, 0, "{} worker_connections are not enough", state.connection_limit);
+      state.generation->shared->error_log->log(LogLevel::alert, 0, "{} worker_connections are not enough",
+                                               state.connection_limit);
     }
     state.metrics.connections_dropped.add();
     ::close(fd);
@@ -148,7 +158,8 @@ void EventThread::Impl::take(int fd, const sockaddr_storage& peer, socklen_t pee
   info.number = next_number;
   next_number += kNumberStride;
   info.accepted = reactor.now();
-  info.peer = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&peer), peer_size).value_or(SocketAddress{});
+  info.peer =
+      SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&peer), peer_size).value_or(SocketAddress{});
   info.peer_ip = info.peer.ip_string();
   info.local = acceptor.address;
   if (info.peer.family() != AddressFamily::unix_path) {
@@ -193,7 +204,8 @@ void EventThread::Impl::accept_on(const std::vector<ListeningSocket>& sockets) {
   acceptors = std::move(kept);
 }
 
-void EventThread::Impl::use(std::shared_ptr<const exchange::Generation> generation, const std::vector<ListeningSocket>& sockets) {
+void EventThread::Impl::use(std::shared_ptr<const exchange::Generation> generation,
+                            const std::vector<ListeningSocket>& sockets) {
   auto next = std::make_shared<exchange::ThreadGeneration>();
   const auto old = state.generation;
   const auto& upstreams = generation->config->http.upstreams;
@@ -204,8 +216,10 @@ void EventThread::Impl::use(std::shared_ptr<const exchange::Generation> generati
         if (known->spec().name == spec.name && known->spec().implicit == spec.implicit) cluster = known;
       }
     }
-    if (cluster) cluster->reconfigure(spec);
-    else cluster = std::make_shared<upstream::ClusterRuntime>(reactor, spec, state.random_state ^ next->clusters.size());
+    if (cluster)
+      cluster->reconfigure(spec);
+    else
+      cluster = std::make_shared<upstream::ClusterRuntime>(reactor, spec, state.random_state ^ next->clusters.size());
     next->clusters.push_back(std::move(cluster));
   }
   std::vector<exchange::RouteKey> routes;
@@ -254,10 +268,11 @@ void EventThread::start(std::shared_ptr<const exchange::Generation> generation, 
 
 void EventThread::apply(std::shared_ptr<const exchange::Generation> generation, std::vector<ListeningSocket> sockets,
                         std::function<void()> done) {
-  impl_->reactor.post([impl = impl_.get(), generation = std::move(generation), sockets = std::move(sockets), done = std::move(done)] {
-    impl->use(generation, sockets);
-    if (done) done();
-  });
+  impl_->reactor.post(
+      [impl = impl_.get(), generation = std::move(generation), sockets = std::move(sockets), done = std::move(done)] {
+        impl->use(generation, sockets);
+        if (done) done();
+      });
 }
 
 void EventThread::drain(std::function<void()> empty) {
@@ -304,8 +319,8 @@ void EventThread::collect_peers(std::function<void(std::vector<PeerFigure>, std:
       idle += runtime->idle();
       for (const auto peers : {runtime->cluster().primary(), runtime->cluster().backup()}) {
         for (const upstream::Peer* peer : peers) {
-          figures.push_back({runtime->cluster().name(), peer->spec.address.to_string(), peer->available(impl->reactor.now()),
-                             peer->state.conns, peer->state.fails});
+          figures.push_back({runtime->cluster().name(), peer->spec.address.to_string(),
+                             peer->available(impl->reactor.now()), peer->state.conns, peer->state.fails});
         }
       }
     }

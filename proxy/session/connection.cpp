@@ -33,8 +33,10 @@ void ConnectionEntry::set_idle(bool idle) noexcept {
   registry_.unlink(idle_ ? registry_.idle_ : registry_.active_, *this);
   idle_ = idle;
   registry_.link(idle_ ? registry_.idle_ : registry_.active_, *this);
-  if (idle) registry_.idle_count_.add();
-  else registry_.idle_count_.subtract();
+  if (idle)
+    registry_.idle_count_.add();
+  else
+    registry_.idle_count_.subtract();
 }
 
 void ConnectionRegistry::link(List& list, ConnectionEntry& entry) noexcept {
@@ -142,8 +144,10 @@ io::Task<bool> Opening::read_proxy_header() {
       stream_.socket().descriptor().readable = false;  // more bytes raise another edge
       continue;
     }
-    if (::recv(stream_.socket().fd(), bytes.data(), header.size, MSG_DONTWAIT) != static_cast<ssize_t>(header.size)) break;
-    if (header.command == http::ProxyHeader::Command::proxy && header.source.family != http::PlainAddress::Family::none) {
+    if (::recv(stream_.socket().fd(), bytes.data(), header.size, MSG_DONTWAIT) != static_cast<ssize_t>(header.size))
+      break;
+    if (header.command == http::ProxyHeader::Command::proxy &&
+        header.source.family != http::PlainAddress::Family::none) {
       info_.proxy_source = address_of(header.source);
       info_.proxy_destination = address_of(header.destination);
     }
@@ -198,8 +202,7 @@ io::Task<void> Opening::answer_plain_http() {
   std::string reply;
   http::LocalReply local;
   local.status = http::kPlainHttpOnTls;
-  local.tokens =
-      server_.server->root.settings.server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
+  local.tokens = server_.server->root.settings.server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
   local.date = thread_.date.imf(thread_.reactor.wall_milliseconds() / 1000);
   http::append_local_reply(local, reply);
   [[maybe_unused]] const auto sent = ::send(socket.fd(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -230,8 +233,8 @@ void Opening::count_handshake() {
 
 }  // namespace
 
-io::Task<void> serve_connection(ThreadState& thread, ConnectionRegistry& registry, io::Socket socket, std::size_t listener,
-                                ConnectionInfo info) {
+io::Task<void> serve_connection(ThreadState& thread, ConnectionRegistry& registry, io::Socket socket,
+                                std::size_t listener, ConnectionInfo info) {
   io::Stream stream(std::move(socket));
   ConnectionEntry entry(registry, stream);
   io::ReadBuffer buffer(thread.head_blocks);

@@ -64,7 +64,7 @@ class ConnectionRegistry {
 };
 
 /// Serves an accepted connection to its end. Owns everything it uses.
-[[nodiscard]] io::Task<void> serve_connection(exchange::ThreadState& thread, ConnectionRegistry& registry, io::Socket socket,
-                                              std::size_t listener, exchange::ConnectionInfo info);
+[[nodiscard]] io::Task<void> serve_connection(exchange::ThreadState& thread, ConnectionRegistry& registry,
+                                              io::Socket socket, std::size_t listener, exchange::ConnectionInfo info);
 
 }  // namespace gatehouse::session

@@ -22,7 +22,13 @@ const config::LocationSettings kDefaults;
 
 H1Downstream::H1Downstream(exchange::ThreadState& thread, io::Stream& stream, io::ReadBuffer& buffer,
                            const http::RequestHead& head, const http::RequestSemantics& semantics)
-    : thread_(thread), stream_(stream), buffer_(buffer), head_(head), semantics_(semantics), settings_(&kDefaults), out_(thread) {
+    : thread_(thread),
+      stream_(stream),
+      buffer_(buffer),
+      head_(head),
+      semantics_(semantics),
+      settings_(&kDefaults),
+      out_(thread) {
   unread_ = buffer_.unread().substr(std::min(head_.size, buffer_.unread().size()));
   request_bytes_ = head_.size;
   switch (semantics_.framing.kind) {
@@ -139,7 +145,8 @@ void H1Downstream::write_head(const exchange::ResponseHeadOut& head) {
   chunked_ = false;
   switch (head.framing.kind) {
     case http::BodyKind::length:
-      if (http::has_content(head.status)) fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", head.framing.length);
+      if (http::has_content(head.status))
+        fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", head.framing.length);
       response_left_ = head.framing.length;
       break;
     case http::BodyKind::none:
@@ -159,7 +166,8 @@ void H1Downstream::write_head(const exchange::ResponseHeadOut& head) {
   if (head.close_after) keep_alive_ = false;
   out.append(keep_alive_ ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
   if (keep_alive_ && settings_->keepalive_timeout_header) {
-    fmt::format_to(std::back_inserter(out), "Keep-Alive: timeout={}\r\n", settings_->keepalive_timeout_header->count() / 1000);
+    fmt::format_to(std::back_inserter(out), "Keep-Alive: timeout={}\r\n",
+                   settings_->keepalive_timeout_header->count() / 1000);
   }
   out.append("\r\n");
 }
@@ -185,8 +193,10 @@ io::Task<Result<void>> H1Downstream::send_interim(const exchange::ResponseHeadOu
   co_return co_await sending;
 }
 
-io::Task<Result<void>> H1Downstream::send_head(const exchange::ResponseHeadOut& head, std::string_view body, bool complete) {
-  if (!body_finished_ && semantics_.expect_continue && continue_due_) keep_alive_ = false;  // whether the body comes is unknown
+io::Task<Result<void>> H1Downstream::send_head(const exchange::ResponseHeadOut& head, std::string_view body,
+                                               bool complete) {
+  if (!body_finished_ && semantics_.expect_continue && continue_due_)
+    keep_alive_ = false;  // whether the body comes is unknown
   if (thread_.draining) keep_alive_ = false;
   write_head(head);
   head_sent_ = true;
@@ -239,8 +249,8 @@ io::Task<Result<void>> H1Downstream::send_body(std::string_view body, bool compl
   co_return sent;
 }
 
-io::Task<Result<void>> H1Downstream::tunnel(const exchange::ResponseHeadOut& head, io::Stream& upstream, std::string_view early,
-                                            Milliseconds idle_timeout) {
+io::Task<Result<void>> H1Downstream::tunnel(const exchange::ResponseHeadOut& head, io::Stream& upstream,
+                                            std::string_view early, Milliseconds idle_timeout) {
   write_head(head);
   head_sent_ = response_complete_ = tunneled_ = true;
   keep_alive_ = false;
@@ -307,8 +317,10 @@ io::Task<Afterwards> H1Downstream::finish() {
     if (drained > kMostDrained) co_return Afterwards::close;
   }
   // What came behind the body is the next request's beginning.
-  if (body_block_) buffer_.assign(unread_);
-  else buffer_.consume(buffer_.unread().size() - unread_.size());
+  if (body_block_)
+    buffer_.assign(unread_);
+  else
+    buffer_.consume(buffer_.unread().size() - unread_.size());
   co_return Afterwards::next_request;
 }
 

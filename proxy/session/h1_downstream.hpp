@@ -37,7 +37,8 @@ class H1Downstream final : public exchange::Downstream {
   void cancel_read_body() noexcept override { stream_.socket().descriptor().cancel_read(); }
   const http::Fields* request_trailers() const noexcept override;
   io::Task<Result<void>> send_interim(const exchange::ResponseHeadOut& head) override;
-  io::Task<Result<void>> send_head(const exchange::ResponseHeadOut& head, std::string_view body, bool complete) override;
+  io::Task<Result<void>> send_head(const exchange::ResponseHeadOut& head, std::string_view body,
+                                   bool complete) override;
   io::Task<Result<void>> send_body(std::string_view body, bool complete, const http::Fields* trailers) override;
   bool head_sent() const noexcept override { return head_sent_; }
   std::uint64_t bytes_sent() const noexcept override { return bytes_sent_; }
@@ -76,7 +77,7 @@ class H1Downstream final : public exchange::Downstream {
   const config::LocationSettings* settings_ = nullptr;
 
   // request body
-  std::string_view unread_;          ///< received behind the head, or in body_block_, and not yet decoded
+  std::string_view unread_;  ///< received behind the head, or in body_block_, and not yet decoded
   io::BufferPool::Block body_block_;
   std::optional<http::ChunkedDecoder> decoder_;
   std::uint64_t body_left_ = 0;

@@ -193,8 +193,8 @@ io::Task<void> H1Session::run() {
 
 }  // namespace
 
-io::Task<void> serve_h1(exchange::ThreadState& thread, ConnectionEntry& entry, io::Stream& stream, io::ReadBuffer& buffer,
-                        exchange::ConnectionInfo& info, SocketAddress address) {
+io::Task<void> serve_h1(exchange::ThreadState& thread, ConnectionEntry& entry, io::Stream& stream,
+                        io::ReadBuffer& buffer, exchange::ConnectionInfo& info, SocketAddress address) {
   H1Session session(thread, entry, stream, buffer, info, std::move(address));
   auto running = session.run();
   co_await running;

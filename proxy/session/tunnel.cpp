@@ -53,8 +53,10 @@ io::Task<Result<bool>> copy(Direction direction) {
     }
     if (*got == 0) {
       // TLS has no half-close that peers agree on: there the end of one direction is the end of both.
-      if (direction.to.ssl() != nullptr || direction.from.ssl() != nullptr) direction.to.cancel();
-      else direction.to.socket().shutdown_write();
+      if (direction.to.ssl() != nullptr || direction.from.ssl() != nullptr)
+        direction.to.cancel();
+      else
+        direction.to.socket().shutdown_write();
       co_return true;
     }
     auto sending = send_all(direction, {block.data(), *got});
@@ -69,8 +71,8 @@ io::Task<Result<bool>> copy(Direction direction) {
 
 }  // namespace
 
-io::Task<TunnelEnd> run_tunnel(exchange::ThreadState& thread, io::Stream& client, io::Stream& upstream, std::string_view early,
-                               Milliseconds idle_timeout) {
+io::Task<TunnelEnd> run_tunnel(exchange::ThreadState& thread, io::Stream& client, io::Stream& upstream,
+                               std::string_view early, Milliseconds idle_timeout) {
   TunnelEnd end;
   TimePoint last_moved = thread.reactor.now();
   const Direction up{thread, client, upstream, idle_timeout, last_moved, end.to_upstream};
@@ -86,8 +88,10 @@ io::Task<TunnelEnd> run_tunnel(exchange::ThreadState& thread, io::Stream& client
   if (!down_ended || client.ssl() != nullptr || upstream.ssl() != nullptr) client.cancel();
   auto joining = upward.join();
   const auto up_ended = co_await joining;
-  if (!down_ended && down_ended.error().reason != Reason::canceled) end.error = down_ended.error();
-  else if (!up_ended && up_ended.error().reason != Reason::canceled) end.error = up_ended.error();
+  if (!down_ended && down_ended.error().reason != Reason::canceled)
+    end.error = down_ended.error();
+  else if (!up_ended && up_ended.error().reason != Reason::canceled)
+    end.error = up_ended.error();
   co_return end;
 }
 

@@ -124,7 +124,8 @@ void ClusterRuntime::put_idle(ConnectionPtr connection, TimePoint now) {
 void ClusterRuntime::sweep(TimePoint now) {
   const auto close = [](ConnectionPtr&& connection) { connection->stream.close(); };
   pool_.expire(now, close);
-  pool_.remove_closed([](const ConnectionPtr& connection) { return connection->stream.socket().descriptor().peer_closed; }, close);
+  pool_.remove_closed(
+      [](const ConnectionPtr& connection) { return connection->stream.socket().descriptor().peer_closed; }, close);
 }
 
 }  // namespace gatehouse::upstream

@@ -31,24 +31,29 @@ std::string_view trimmed(std::string_view text) {
 }
 
 // "1.2.3.4", "1.2.3.4:5", "[::1]:5", "::1"
-std::optional<SocketAddress> read_address(std::string_view text) { return SocketAddress::parse(text, std::uint16_t{0}); }
+std::optional<SocketAddress> read_address(std::string_view text) {
+  return SocketAddress::parse(text, std::uint16_t{0});
+}
 
 std::optional<std::string> joined_header(const Exchange& exchange, std::string_view name) {
   std::optional<std::string> joined;
   for (const auto& field : exchange.head.fields) {
-    const bool same = field.name.size() == name.size() &&
-                      std::equal(name.begin(), name.end(), field.name.begin(),
-                                 [](char a, char b) { return (a | 0x20) == (b | 0x20); });
+    const bool same =
+        field.name.size() == name.size() && std::equal(name.begin(), name.end(), field.name.begin(),
+                                                       [](char a, char b) { return (a | 0x20) == (b | 0x20); });
     if (!same) continue;
-    if (joined) joined->append(",").append(field.value);
-    else joined.emplace(field.value);
+    if (joined)
+      joined->append(",").append(field.value);
+    else
+      joined.emplace(field.value);
   }
   return joined;
 }
 
 }  // namespace
 
-const config::NetworkRule* match_network(const std::vector<config::NetworkRule>& rules, const SocketAddress& address) noexcept {
+const config::NetworkRule* match_network(const std::vector<config::NetworkRule>& rules,
+                                         const SocketAddress& address) noexcept {
   for (const auto& rule : rules) {
     if (rule.all) return &rule;
     if (rule.unix_sockets ? address.family() == AddressFamily::unix_path : in_network(rule, address)) return &rule;

@@ -19,7 +19,8 @@ namespace gatehouse::exchange {
 
 /// The address that a chain of proxies stands for: the last one of `list`, or with `recursive` the right-most that is not trusted.
 /// Nothing if the last one can't be read. Pure.
-[[nodiscard]] std::optional<SocketAddress> address_from_list(std::string_view list, const std::vector<config::NetworkRule>& trusted,
+[[nodiscard]] std::optional<SocketAddress> address_from_list(std::string_view list,
+                                                             const std::vector<config::NetworkRule>& trusted,
                                                              bool recursive);
 
 }  // namespace gatehouse::exchange
