@@ -182,7 +182,11 @@ class Folder {
 
   [[nodiscard]] static bool removed_by(const Rule& rule, const std::vector<std::string>& ids,
                                        const std::vector<std::string>& tags) {
-    if (std::ranges::any_of(ids, [&](const std::string& list) { return in_id_list(list, rule.id); })) return true;
+    // A SecAction is not removed by id, only by tag.
+    if (rule.kind == RuleKind::rule &&
+        std::ranges::any_of(ids, [&](const std::string& list) { return in_id_list(list, rule.id); })) {
+      return true;
+    }
     return std::ranges::any_of(rule.actions, [&](const Action& action) {
       if (action.kind != ActionKind::tag || tags.empty()) return false;
       return holds_macro(action.argument) || std::ranges::find(tags, action.argument) != tags.end();

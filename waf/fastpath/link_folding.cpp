@@ -129,7 +129,10 @@ void fold_parameter(const TxState& state, const std::vector<std::string>& run_ti
 
 [[nodiscard]] bool counts_tx(const Variable& target) { return target.counted && target.kind == VariableKind::tx; }
 
-void fold_writes(const Rule& rule, const TxState& state, const std::vector<std::string>& run_time, Link& link) {
+/// `run_time` comes by value: what the link itself captures and writes is known only at run time for its later setvars.
+void fold_writes(const Rule& rule, const TxState& state, std::vector<std::string> run_time, Link& link) {
+  const auto captured = written_names(link);
+  run_time.insert(run_time.end(), captured.begin(), captured.end());
   for (const auto& action : rule.actions) {
     if (action.kind != ActionKind::setvar) continue;
     const auto set = parse_setvar(action.argument);
@@ -138,6 +141,8 @@ void fold_writes(const Rule& rule, const TxState& state, const std::vector<std::
     write.known = set->operation == SetVar::Operation::set;
     if (set->operation == SetVar::Operation::unset) continue;  // a member that is gone has fewer values to look at
     link.writes.push_back(std::move(write));
+    const auto names = written_names(link);
+    run_time.insert(run_time.end(), names.begin(), names.end());
   }
 }
 

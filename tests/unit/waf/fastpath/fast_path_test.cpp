@@ -1,0 +1,184 @@
+#include "waf/fastpath/fast_path.hpp"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "../../../support/clean_traffic.hpp"
+#include "../../../support/waf_oracle.hpp"
+#include "loaded_rules.hpp"
+
+namespace gatehouse::waf::fastpath {
+namespace {
+
+using test::WafRequest;
+
+[[nodiscard]] test::Oracle& oracle() {
+  static test::Oracle shared;  // its destructor tears down libxml and curl
+  return shared;
+}
+
+/// A rule set, its worker, and the comparison of both on one request.
+class Pair {
+ public:
+  explicit Pair(const std::string& rules, const Overlay* overlay = nullptr)
+      : pair_(
+            test::load_pair(oracle(), "SecRuleEngine On\nSecRequestBodyAccess On\n" + rules, "./rules.conf", overlay)) {
+    if (pair_.built.fast_path) worker_.emplace(pair_.built.fast_path, 1);
+  }
+
+  [[nodiscard]] const std::string& refusal() const { return pair_.built.refusal; }
+  /// True if proven clean; fails the test if the library disagrees.
+  bool clean(const WafRequest& request) {
+    const test::RequestViews views(request);
+    const bool skipped = worker_->check_request(views.input()).clean();
+    const auto findings = oracle().run(*pair_.rules, views.input());
+    if (skipped) EXPECT_EQ(findings.what, "") << request.method << " " << request.uri << " | " << request.body;
+    fired_ = !findings.none();
+    return skipped;
+  }
+  [[nodiscard]] bool fired() const { return fired_; }
+
+ private:
+  test::LoadedPair pair_;
+  std::optional<FastPath::Worker> worker_;
+  bool fired_ = false;
+};
+
+[[nodiscard]] WafRequest get(std::string uri, std::vector<std::pair<std::string, std::string>> headers = {}) {
+  WafRequest request;
+  request.uri = std::move(uri);
+  request.headers = std::move(headers);
+  return request;
+}
+
+TEST(FastPath, ProvesValuesCleanAndNamesTheRuleOfOthers) {
+  Pair pair("SecRule ARGS \"@rx evil\" \"id:1,phase:2,t:none,t:urlDecodeUni,deny\"\n");
+  EXPECT_TRUE(pair.clean(get("/?a=good")));
+  EXPECT_FALSE(pair.clean(get("/?a=evil")));
+  EXPECT_FALSE(pair.clean(get("/?a=%2565vil"))) << "decoded once by the parser, once by the rule";
+}
+
+TEST(FastPath, FollowsCapturesThroughAChain) {
+  Pair pair(
+      "SecRule REQUEST_HEADERS:Range \"@rx (\\d+)-(\\d+)\" \"id:1,phase:2,deny,capture,chain\"\n"
+      "SecRule TX:2 \"@lt %{tx.1}\"\n");
+  EXPECT_EQ(pair.refusal(), "");
+  EXPECT_TRUE(pair.clean(get("/", {{"Range", "bytes=1-5"}})));
+  EXPECT_FALSE(pair.clean(get("/", {{"Range", "bytes=5-1"}})));
+  EXPECT_TRUE(pair.clean(get("/")));
+}
+
+TEST(FastPath, FollowsNamesWrittenByEachMatch) {
+  Pair pair(
+      "SecRule REQUEST_HEADERS_NAMES \"@rx ^.*$\" \"id:1,phase:2,deny,capture,t:lowercase,"
+      "setvar:'tx.header_name_%{tx.0}=/%{tx.0}/',chain\"\n"
+      "SecRule TX:/^header_name_/ \"@within /proxy/ /if/\" \"t:none\"\n");
+  EXPECT_EQ(pair.refusal(), "");
+  EXPECT_TRUE(pair.clean(get("/", {{"Host", "a"}, {"Accept", "b"}})));
+  EXPECT_FALSE(pair.clean(get("/", {{"Host", "a"}, {"Proxy", "b"}})));
+}
+
+TEST(FastPath, FollowsMatchedVarsOfTheHead) {
+  Pair pair(
+      "SecRule ARGS \"@pm alpha beta\" \"id:1,phase:2,deny,chain\"\n"
+      "SecRule MATCHED_VARS \"@contains =\"\n");
+  EXPECT_TRUE(pair.clean(get("/?a=alpha&b=x%3dy"))) << "only the first argument matched the head";
+  EXPECT_FALSE(pair.clean(get("/?a=alpha%3d")));
+}
+
+TEST(FastPath, ReadsWhatAnotherRuleWrote) {
+  Pair pair(
+      "SecRule REQUEST_HEADERS:X-Mode \"@streq strict\" \"id:1,phase:1,nolog,pass,setvar:tx.strict=1\"\n"
+      "SecRule TX:strict \"@eq 1\" \"id:2,phase:2,deny,chain\"\n"
+      "SecRule ARGS \"@rx quote\"\n");
+  EXPECT_EQ(pair.refusal(), "");
+  EXPECT_TRUE(pair.clean(get("/?a=quote")));
+  EXPECT_TRUE(pair.clean(get("/?a=b", {{"X-Mode", "strict"}})));
+  EXPECT_FALSE(pair.clean(get("/?a=quote", {{"X-Mode", "strict"}})));
+}
+
+TEST(FastPath, CountsMembersAndHonoursExclusions) {
+  Pair pair(
+      "SecRule &REQUEST_HEADERS:Host \"@eq 0\" \"id:1,phase:1,deny\"\n"
+      "SecRule REQUEST_COOKIES|!REQUEST_COOKIES:/__utm/ \"@rx bad\" \"id:2,phase:2,deny\"\n");
+  EXPECT_FALSE(pair.clean(get("/")));
+  EXPECT_TRUE(pair.clean(get("/", {{"Host", "a"}})));
+  EXPECT_TRUE(pair.clean(get("/", {{"Host", "a"}, {"Cookie", "__utmz=bad"}})));
+  EXPECT_FALSE(pair.clean(get("/", {{"Host", "a"}, {"Cookie", "x=bad"}})));
+}
+
+TEST(FastPath, LooksAtEveryIntermediateValueOfMultiMatch) {
+  Pair pair("SecRule ARGS \"@rx %41\" \"id:1,phase:2,deny,multiMatch,t:none,t:urlDecode\"\n");
+  EXPECT_FALSE(pair.clean(get("/?a=%2541"))) << "before t:urlDecode the value is %41";
+  EXPECT_TRUE(pair.clean(get("/?a=41")));
+}
+
+TEST(FastPath, TakesAVerticalTabForWhiteSpaceAsPcreDoes) {
+  Pair pair("SecRule ARGS \"@rx a\\sb\" \"id:1,phase:2,deny\"\n");
+  EXPECT_FALSE(pair.clean(get("/?x=a%0bb")));
+}
+
+TEST(FastPath, TakesTheLowerCaretForANegatedPattern) {
+  Pair pair("SecRule REQUEST_HEADERS:X \"!@rx ^a$\" \"id:1,phase:1,deny\"\n");
+  EXPECT_TRUE(pair.clean(get("/", {{"X", "a"}})));
+  EXPECT_FALSE(pair.clean(get("/", {{"X", "b"}})));
+}
+
+TEST(FastPath, GivesJsonAndFormsToTheRulesAsArguments) {
+  Pair pair(
+      "SecRule REQUEST_HEADERS:Content-Type \"@rx ^application/json\" "
+      "\"id:1,phase:1,pass,nolog,ctl:requestBodyProcessor=JSON\"\n"
+      "SecRule ARGS_NAMES|ARGS \"@rx evil\" \"id:2,phase:2,deny\"\n");
+  WafRequest request;
+  request.method = "POST";
+  request.headers = {{"Content-Type", "application/json"}};
+  request.body = R"({"a":{"b":["good","\u0065vil"]}})";
+  EXPECT_FALSE(pair.clean(request));
+  request.body = R"({"a":{"b":["good"]}})";
+  EXPECT_TRUE(pair.clean(request));
+  request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
+  request.body = "a=b&e%76il=1";
+  EXPECT_FALSE(pair.clean(request));
+}
+
+TEST(FastPath, RefusesWhatItDoesNotModel) {
+  EXPECT_NE(Pair("SecRule ARGS \"@rx a\" \"id:1,phase:2,deny,skip:1\"\nSecRule ARGS \"@rx b\" "
+                 "\"id:2,phase:2,pass,nolog,skip:1\"\n")
+                .refusal(),
+            "");
+  EXPECT_NE(Pair("SecRule TIME_HOUR \"@eq 3\" \"id:1,phase:2,deny\"\n").refusal(), "");
+  EXPECT_NE(Pair("SecRule IP:x \"@eq 1\" \"id:1,phase:2,deny\"\n").refusal(), "");
+  EXPECT_NE(Pair("SecRule REMOTE_ADDR \"@geoLookup\" \"id:1,phase:2,deny\"\n").refusal(), "");
+}
+
+TEST(FastPath, ProvesCleanTrafficUnderTheCoreRuleSet) {
+  const auto rules = testing::crs_rules();
+  if (rules.empty()) GTEST_SKIP() << "modsecurity-crs is not installed";
+  Pair pair(rules);
+  ASSERT_EQ(pair.refusal(), "");
+  test::CleanTraffic traffic(11, {.gets = 60, .forms = 25, .json = 15, .uploads = 0});
+  int false_alarms = 0;
+  for (int i = 0; i < 150; ++i) {
+    if (!pair.clean(traffic.next()) && !pair.fired()) ++false_alarms;
+  }
+  EXPECT_EQ(false_alarms, 0);
+  auto attack = traffic.next();
+  attack.uri = "/?id=1%27%20union%20select%20password%20from%20users--";
+  EXPECT_FALSE(pair.clean(attack));
+  EXPECT_TRUE(pair.fired());
+}
+
+TEST(FastPath, ChecksMoreAtAHigherParanoiaLevelOfAnOverlay) {
+  const auto rules = testing::crs_rules();
+  if (rules.empty()) GTEST_SKIP() << "modsecurity-crs is not installed";
+  Overlay overlay;
+  overlay.paranoia_level = 4;
+  auto base = test::load_pair(oracle(), rules, "./rules.conf");
+  auto strict = build(base.understood, &overlay);
+  ASSERT_TRUE(strict.fast_path) << strict.refusal;
+  EXPECT_GT(strict.plan->rules.size(), base.built.plan->rules.size());
+}
+
+}  // namespace
+}  // namespace gatehouse::waf::fastpath

@@ -1,0 +1,143 @@
+#include "waf/fastpath/build.hpp"
+
+#include <algorithm>
+#include <clocale>
+#include <cstring>
+#include <list>
+#include <set>
+#include <utility>
+
+#include <modsecurity/audit_log.h>
+#include <modsecurity/modsecurity.h>
+#include <modsecurity/rules_set.h>
+
+#include "waf/fastpath/pattern_translation.hpp"
+
+namespace gatehouse::waf::fastpath {
+namespace {
+
+/// Rules that SecRuleRemoveById, ByTag and ByMsg take out for every request. One whose tag or message holds a macro
+/// stays in: then it is checked, though the library may not run it.
+[[nodiscard]] std::function<bool(const Rule&)> removals(const RuleList& rules, modsecurity::RulesSet& loaded) {
+  auto& exceptions = loaded.m_exceptions;
+  const auto named = [](const Rule& rule, ActionKind kind, const std::list<std::string>& texts) {
+    return std::ranges::any_of(rule.actions, [&](const Action& action) {
+      return action.kind == kind && std::ranges::find(texts, action.argument) != texts.end();
+    });
+  };
+  std::set<std::int64_t> ids;
+  for (const auto& rule : rules.rules) {
+    if (rule.kind == RuleKind::marker) continue;
+    if (exceptions.contains(static_cast<int>(rule.id)) ||
+        named(rule, ActionKind::tag, exceptions.m_remove_rule_by_tag) ||
+        named(rule, ActionKind::msg, exceptions.m_remove_rule_by_msg)) {
+      ids.insert(rule.id);
+    }
+  }
+  return [ids = std::move(ids)](const Rule& rule) { return ids.contains(rule.id); };
+}
+
+/// What is not in the rules themselves but would make the library do more than the plan knows.
+[[nodiscard]] std::string refused_property(const modsecurity::RulesSet& loaded) {
+  if (!models_linked_pcre2()) return "PCRE2 is not the version whose syntax is modelled";
+  const char* locale = std::setlocale(LC_ALL, nullptr);
+  if (locale == nullptr || std::strcmp(locale, "C") != 0) return "the locale is not C";
+  if (loaded.m_secRequestBodyAccess != modsecurity::RulesSetProperties::TrueConfigBoolean) {
+    return "SecRequestBodyAccess is not On";
+  }
+  if (loaded.m_debugLog != nullptr && loaded.m_debugLog->m_debugLevel > 0 && loaded.m_debugLog->isLogFileSet()) {
+    return "the debug log is on";
+  }
+  if (!loaded.m_exceptions.m_action_pre_update_target_by_id.empty() ||
+      !loaded.m_exceptions.m_action_pos_update_target_by_id.empty()) {
+    return "SecRuleUpdateActionById";
+  }
+  return {};
+}
+
+[[nodiscard]] FastPathSettings settings_of(const modsecurity::RulesSet& loaded) {
+  FastPathSettings settings;
+  if (loaded.m_secArgumentSeparator.m_set && !loaded.m_secArgumentSeparator.m_value.empty()) {
+    settings.parser.argument_separator = loaded.m_secArgumentSeparator.m_value.front();
+  }
+  if (loaded.m_argumentsLimit.m_set) {
+    settings.parser.arguments_limit = static_cast<std::size_t>(std::max(0.0, loaded.m_argumentsLimit.m_value));
+  }
+  if (loaded.m_requestBodyNoFilesLimit.m_set) {
+    settings.parser.body_no_files_limit =
+        static_cast<ByteCount>(std::max(0.0, loaded.m_requestBodyNoFilesLimit.m_value));
+  }
+  if (loaded.m_requestBodyJsonDepthLimit.m_set) {
+    settings.parser.json_depth_limit =
+        static_cast<std::size_t>(std::max(0.0, loaded.m_requestBodyJsonDepthLimit.m_value));
+  }
+  settings.request_body_limit = static_cast<ByteCount>(std::max(0.0, loaded.m_requestBodyLimit.m_value));
+  const auto& map = loaded.m_unicodeMapTable;
+  if (map.m_set && map.m_unicodeMapTable) {
+    constexpr std::size_t entries = 65536;
+    settings.unicode_map.resize(entries);
+    for (std::size_t i = 0; i < entries; ++i) settings.unicode_map[i] = map.m_unicodeMapTable->at(static_cast<int>(i));
+  }
+  return settings;
+}
+
+}  // namespace
+
+UnderstoodRules understand(std::span<const RuleSource> sources, modsecurity::RulesSet& loaded,
+                           modsecurity::ModSecurity& engine) {
+  UnderstoodRules result;
+  result.refusal = refused_property(loaded);
+  if (!result.refusal.empty()) return result;
+  auto read = read_rules(sources);
+  const auto words = [](const Misread& misread) {
+    return misread.where.file + ":" + std::to_string(misread.where.line) + ": " + misread.what;
+  };
+  if (read.misread) {
+    result.refusal = "not understood: " + words(*read.misread);
+    return result;
+  }
+  result.rules = std::move(read.rules);
+  result.check = cross_check(result.rules, loaded, engine);
+  if (result.check.mismatch) {
+    result.refusal = "read differently from the library: " + words(*result.check.mismatch);
+    return result;
+  }
+  result.settings = settings_of(loaded);
+  result.removed = removals(result.rules, loaded);
+  return result;
+}
+
+BuiltFastPath build(const UnderstoodRules& understood, const Overlay* overlay) {
+  BuiltFastPath result;
+  result.refusal = understood.refusal;
+  if (!result.refusal.empty()) return result;
+  FoldOptions options;
+  options.removed = understood.removed;
+  if (overlay != nullptr) {
+    const auto pin = [&options](std::initializer_list<const char*> names, const std::optional<int>& value) {
+      if (!value) return;
+      for (const char* name : names) options.pinned.emplace_back(name, std::to_string(*value));
+    };
+    // CRS 3 and CRS 4 name them differently.
+    pin({"paranoia_level", "executing_paranoia_level", "blocking_paranoia_level", "detection_paranoia_level"},
+        overlay->paranoia_level);
+    pin({"inbound_anomaly_score_threshold"}, overlay->inbound_anomaly_threshold);
+    pin({"outbound_anomaly_score_threshold"}, overlay->outbound_anomaly_threshold);
+  }
+  auto settings = understood.settings;
+  if (overlay != nullptr && overlay->request_body_limit) {
+    settings.request_body_limit =
+        std::min(*overlay->request_body_limit,
+                 settings.request_body_limit == 0 ? *overlay->request_body_limit : settings.request_body_limit);
+  }
+  auto plan = std::make_shared<const Plan>(fold(understood.rules, options));
+  result.plan = plan;
+  result.refusal = plan->refusal;
+  if (!result.refusal.empty()) return result;
+  auto fast_path = std::make_shared<const FastPath>(std::move(plan), std::move(settings));
+  result.refusal = fast_path->refusal();
+  if (result.refusal.empty()) result.fast_path = std::move(fast_path);
+  return result;
+}
+
+}  // namespace gatehouse::waf::fastpath

@@ -1,0 +1,291 @@
+#include "waf/fastpath/fast_path.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "waf/fastpath/pattern_set.hpp"
+#include "waf/fastpath/proven_values.hpp"
+#include "waf/fastpath/rule_evaluation.hpp"
+#include "waf/fastpath/rule_program.hpp"
+#include "waf/fastpath/scratch.hpp"
+#include "waf/fastpath/target_classes.hpp"
+
+namespace gatehouse::waf::fastpath {
+namespace {
+
+/// More members than this in one request are left to the library: an attacker must not buy CPU on the event thread.
+constexpr std::size_t most_values = 1200;
+/// Exact patterns backtrack; the library runs them with PCRE2's default limits, far from an event thread.
+constexpr std::size_t longest_header = std::size_t{8} * 1024;
+
+constexpr std::array reason_labels{
+#define GATEHOUSE_WAF_LABEL(name, label, text) std::string_view(label),
+    GATEHOUSE_WAF_FULL_PATH_REASONS(GATEHOUSE_WAF_LABEL)
+#undef GATEHOUSE_WAF_LABEL
+};
+constexpr std::array reason_texts{
+#define GATEHOUSE_WAF_TEXT(name, label, text) std::string_view(text),
+    GATEHOUSE_WAF_FULL_PATH_REASONS(GATEHOUSE_WAF_TEXT)
+#undef GATEHOUSE_WAF_TEXT
+};
+
+}  // namespace
+
+std::string_view label(FullPathReason reason) noexcept { return reason_labels.at(static_cast<std::size_t>(reason)); }
+std::string_view describe(FullPathReason reason) noexcept { return reason_texts.at(static_cast<std::size_t>(reason)); }
+
+struct FastPath::Compiled {
+  Compiled(std::shared_ptr<const Plan> plan, FastPathSettings chosen)
+      : settings(std::move(chosen)), program(std::move(plan)), classes(program) {}
+
+  FastPathSettings settings;
+  RuleProgram program;
+  TargetClasses classes;
+};
+
+FastPath::FastPath(std::shared_ptr<const Plan> plan, FastPathSettings settings)
+    : compiled_(std::make_unique<const Compiled>(std::move(plan), std::move(settings))) {}
+FastPath::~FastPath() = default;
+
+const std::string& FastPath::refusal() const noexcept { return compiled_->program.refusal(); }
+const Plan& FastPath::plan() const noexcept { return compiled_->program.plan(); }
+
+FastPath::Shape FastPath::shape() const {
+  Shape shape;
+  const auto& classes = compiled_->classes;
+  shape.direct = classes.direct_request().size() + classes.direct_response().size();
+  shape.scanned = compiled_->program.rules().size() - shape.direct;
+  shape.sets = classes.sets().size();
+  for (const auto& set : classes.sets()) shape.patterns += set.size();
+  shape.chains = compiled_->program.chains().size();
+  for (const auto& rule : compiled_->program.rules()) {
+    for (const auto& link : rule.links) {
+      if (!link.opaque.empty()) shape.taken_to_hold.push_back(std::to_string(rule.live->id) + ": " + link.opaque);
+    }
+  }
+  return shape;
+}
+
+struct FastPath::Worker::State {
+  State(std::shared_ptr<const FastPath> of, std::uint64_t seed)
+      : fast_path(std::move(of)),
+        compiled(*fast_path->compiled_),
+        values(scratch),
+        evaluation(compiled.program, compiled.settings.unicode_map, scratch),
+        texts(compiled.program.chains(), compiled.settings.unicode_map, scratch),
+        proven(seed),
+        disproved(compiled.program.rules().size(), false) {
+    for (const auto& set : compiled.classes.sets()) scanners.emplace_back(set);
+  }
+
+  [[nodiscard]] Outcome may_match(RuleIndex rule) {
+    if (disproved[rule]) return {};
+    const auto& compiled_rule = compiled.program.rules()[rule];
+    if (evaluation.may_match(compiled_rule)) return {FullPathReason::rule_may_match, compiled_rule.live->id};
+    disproved[rule] = true;
+    return {};
+  }
+
+  [[nodiscard]] Outcome confirm(const TargetClass& target_class, ScanResult result) {
+    if (result == ScanResult::unknown) return {FullPathReason::scan_out_of_memory, 0};
+    if (result == ScanResult::clean) return {};
+    hit = true;
+    // The evaluation below scans nothing, so the list stays as it is.
+    for (const auto rule : found) {
+      if (!target_class.rules[rule]) continue;  // of another variable that shares the set
+      if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
+      ++counters.near_misses;
+    }
+    return {};
+  }
+
+  [[nodiscard]] Outcome scan_text(const TargetClass& target_class, const ScanGroup& group, ChainTexts::TextId text) {
+    ++counters.scans;
+    return confirm(target_class, scanners[group.set].scan(texts.bytes(text), texts.classes(text), found));
+  }
+
+  [[nodiscard]] Outcome scan_group(const TargetClass& target_class, const ScanGroup& group) {
+    if (!intersects(texts.classes(0), group.blockers)) return scan_text(target_class, group, 0);
+    std::uint64_t done = 0;  // texts already searched; ids beyond 63 are searched again
+    const auto once = [&done](ChainTexts::TextId text) {
+      const auto bit = text < 64 ? std::uint64_t{1} << text : 0;
+      const bool fresh = (done & bit) == 0;
+      done |= bit;
+      return fresh;
+    };
+    for (const auto node : group.nodes) {
+      const auto text = texts.at(node);
+      if (!once(text)) continue;
+      if (const auto outcome = scan_text(target_class, group, text); !outcome.clean()) return outcome;
+    }
+    for (const auto& [rule, node] : group.multi_match) {
+      texts.intermediate(node, intermediate);
+      for (const auto text : intermediate) {
+        if (!once(text)) continue;
+        if (const auto outcome = scan_text(target_class, group, text); !outcome.clean()) return outcome;
+      }
+    }
+    return {};
+  }
+
+  [[nodiscard]] Outcome ask(const ValueCheck& check) {
+    const auto& link = *check.link;
+    const auto holds = [&](ChainTexts::TextId text) {
+      return link.op->matches(texts.bytes(text), texts.classes(text), evaluation.exact_scratch());
+    };
+    bool any = false;
+    if (link.link->multi_match && intersects(texts.classes(0), compiled.program.chains().blockers(link.node))) {
+      texts.intermediate(link.node, intermediate);
+      any = std::ranges::any_of(intermediate, holds);
+    } else {
+      any = holds(texts.at(link.node));
+    }
+    if (!any) return {};
+    hit = true;
+    return may_match(check.rule);
+  }
+
+  [[nodiscard]] Outcome check_value(const TargetClass& target_class, std::string_view value, bool remember) {
+    ++counters.values;
+    if (target_class.empty()) return {};
+    if (remember && proven.contains(target_class.id, value)) {
+      ++counters.remembered;
+      return {};
+    }
+    hit = false;
+    texts.begin(value);
+    for (const auto& group : target_class.groups) {
+      if (const auto outcome = scan_group(target_class, group); !outcome.clean()) return outcome;
+    }
+    for (const auto& check : target_class.checks) {
+      if (const auto outcome = ask(check); !outcome.clean()) return outcome;
+    }
+    if (remember && !hit) proven.insert(target_class.id, value);
+    return {};
+  }
+
+  [[nodiscard]] Outcome check_kind(VariableKind kind) {
+    if (fastpath::shape(kind) == VariableShape::scalar) {
+      return check_value(compiled.classes.of(kind, {}), values.scalar(kind), false);
+    }
+    const bool remember = kind == VariableKind::request_headers || kind == VariableKind::request_cookies ||
+                          kind == VariableKind::request_headers_names || kind == VariableKind::request_cookies_names ||
+                          kind == VariableKind::args_names;
+    for (const auto& member : values.members(kind)) {
+      const auto outcome =
+          check_value(compiled.classes.of(kind, member.name), RequestValues::value_of(kind, member), remember);
+      if (!outcome.clean()) return outcome;
+    }
+    return {};
+  }
+
+  [[nodiscard]] Outcome parse(const RequestInput& input) {
+    scratch.reset();
+    for (const auto& header : input.headers) {
+      if (header.value.size() > longest_header) return {FullPathReason::value_too_long, 0};
+    }
+    if (input.uri.size() > longest_header) return {FullPathReason::value_too_long, 0};
+    const auto body = whole_body(input.body, scratch);
+    if (!body) return {FullPathReason::body_not_in_memory, 0};
+    if (compiled.settings.request_body_limit != 0 && body->size() > compiled.settings.request_body_limit) {
+      return {FullPathReason::body_over_limit, 0};
+    }
+    if (values.parse_head(input, compiled.settings.parser) != ParseOutcome::parsed) {
+      return {FullPathReason::head_not_modelled, 0};
+    }
+    evaluation.begin(values, nullptr);
+    const auto& choices = compiled.program.plan().body_processors;
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      if (!evaluation.may_match(compiled.program.body_processors()[i])) continue;
+      switch (choices[i].processor) {
+        case BodyProcessor::xml: values.choose_body_parser(BodyParser::xml); break;
+        case BodyProcessor::json: values.choose_body_parser(BodyParser::json); break;
+        case BodyProcessor::urlencoded: values.choose_body_parser(BodyParser::urlencoded); break;
+      }
+    }
+    if (values.parse_body(*body) != ParseOutcome::parsed) return {FullPathReason::body_not_modelled, 0};
+    if (values.members(VariableKind::args).size() + values.members(VariableKind::request_cookies).size() +
+            values.members(VariableKind::request_headers).size() >
+        most_values) {
+      return {FullPathReason::too_many_values, 0};
+    }
+    return {};
+  }
+
+  [[nodiscard]] Outcome check_request(const RequestInput& input) {
+    if (const auto outcome = parse(input); !outcome.clean()) return outcome;
+    evaluation.begin(values, nullptr);
+    std::fill(disproved.begin(), disproved.end(), false);
+    for (const auto rule : compiled.classes.direct_request()) {
+      if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
+    }
+    for (const auto kind : compiled.classes.kinds()) {
+      if (of_response(kind)) continue;
+      if (const auto outcome = check_kind(kind); !outcome.clean()) return outcome;
+    }
+    return {};
+  }
+
+  [[nodiscard]] Outcome check_response(const ResponseInput& input) {
+    const auto body = whole_body({input.body.segments, input.body.spill_path, false}, scratch);
+    if (!body) return {FullPathReason::body_not_in_memory, 0};
+    char text[12];
+    const auto end = std::to_chars(text, text + sizeof(text), input.status).ptr;
+    response.status = scratch.copy({text, static_cast<std::size_t>(end - text)});
+    response.body = *body;
+    response.headers.clear();
+    for (const auto& header : input.headers) response.headers.push_back({header.name, header.value});
+    evaluation.begin(values, &response);
+    for (const auto kind : compiled.classes.kinds()) {
+      if (!of_response(kind)) continue;
+      if (const auto outcome = check_response_kind(kind); !outcome.clean()) return outcome;
+    }
+    for (const auto rule : compiled.classes.direct_response()) {
+      if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
+    }
+    return {};
+  }
+
+  [[nodiscard]] Outcome check_response_kind(VariableKind kind) {
+    switch (kind) {
+      case VariableKind::response_body: return check_value(compiled.classes.of(kind, {}), response.body, false);
+      case VariableKind::response_headers:
+      case VariableKind::response_headers_names:
+        for (const auto& header : response.headers) {
+          const auto& target_class = compiled.classes.of(kind, header.name);
+          const auto value = kind == VariableKind::response_headers ? header.value : header.name;
+          if (const auto outcome = check_value(target_class, value, false); !outcome.clean()) return outcome;
+        }
+        return {};
+      default: return check_value(compiled.classes.of(kind, {}), response.status, false);
+    }
+  }
+
+  std::shared_ptr<const FastPath> fast_path;
+  const Compiled& compiled;
+  Scratch scratch;
+  RequestValues values;
+  ResponseValues response;
+  RuleEvaluation evaluation;
+  ChainTexts texts;
+  ProvenValues proven;
+  std::vector<Scanner> scanners;
+  std::vector<bool> disproved;  // by rule, for the message at hand
+  std::vector<CheckId> found;
+  std::vector<ChainTexts::TextId> intermediate;
+  bool hit = false;  // a check of the value at hand named some rule
+  FastPathCounters counters;
+};
+
+FastPath::Worker::Worker(std::shared_ptr<const FastPath> fast_path, std::uint64_t seed)
+    : state_(std::make_unique<State>(std::move(fast_path), seed)) {}
+FastPath::Worker::~Worker() = default;
+FastPath::Worker::Worker(Worker&&) noexcept = default;
+FastPath::Worker& FastPath::Worker::operator=(Worker&&) noexcept = default;
+
+Outcome FastPath::Worker::check_request(const RequestInput& input) { return state_->check_request(input); }
+Outcome FastPath::Worker::check_response(const ResponseInput& input) { return state_->check_response(input); }
+const FastPathCounters& FastPath::Worker::counters() const noexcept { return state_->counters; }
+
+}  // namespace gatehouse::waf::fastpath
