@@ -6,8 +6,6 @@
 
 #include <yajl/yajl_parse.h>
 
-#include "waf/fastpath/request_values.hpp"
-
 namespace gatehouse::waf::fastpath {
 namespace {
 

@@ -7,11 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "waf/fastpath/member.hpp"
 #include "waf/fastpath/scratch.hpp"
 
 namespace gatehouse::waf::fastpath {
-
-struct Member;
 
 /// Names the leaves of a JSON text as the library does: "json.user.name", "json.list.array_0", "json.empty-key".
 ///

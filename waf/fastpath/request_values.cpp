@@ -90,6 +90,7 @@ ParseOutcome RequestValues::parse_head(const RequestInput& input, const ParserSe
   combined_size_ = header_text_size_ = 0;
   by_type_ = by_rule_ = BodyParser::none;
   dropped_ = false;
+  multipart_.clear();
   for (const std::string_view text : {input.uri, input.method, input.version}) {
     if (text.find('\0') != npos) return ParseOutcome::unmodelled;
   }
@@ -238,8 +239,9 @@ BodyParser RequestValues::body_parser() const noexcept { return by_rule_ != Body
 
 ParseOutcome RequestValues::parse_body(std::string_view body) {
   const BodyParser parser = body_parser();
-  if (parser == BodyParser::xml || parser == BodyParser::multipart) return ParseOutcome::unmodelled;
-  if (parser != BodyParser::none && settings_.body_no_files_limit && body.size() > *settings_.body_no_files_limit) {
+  if (parser == BodyParser::xml) return ParseOutcome::unmodelled;
+  const bool limited = parser == BodyParser::json || by_type_ == BodyParser::urlencoded;
+  if (limited && settings_.body_no_files_limit && body.size() > *settings_.body_no_files_limit) {
     return ParseOutcome::unmodelled;
   }
   set(Kind::inbound_data_error, "0");
@@ -247,15 +249,45 @@ ParseOutcome RequestValues::parse_body(std::string_view body) {
     parse_arguments(body);
     post_arguments_ = arguments_.size() - get_arguments_;
   } else {
-    if (parser == BodyParser::json && parse_json(body) != ParseOutcome::parsed) return ParseOutcome::unmodelled;
     set(Kind::reqbody_error, "0");
     set(Kind::reqbody_processor_error, "0");
+    ParseOutcome outcome = ParseOutcome::parsed;
+    if (parser == BodyParser::json) outcome = parse_json(body);
+    if (parser == BodyParser::multipart) outcome = parse_multipart(body);
+    if (outcome != ParseOutcome::parsed) return outcome;
   }
   set(Kind::full_request_length, number(header_text_size_ + 2 + body.size()));
   if (!body.empty()) {
     set(Kind::request_body, body);
     set(Kind::request_body_length, number(body.size()));
   }
+  return ParseOutcome::parsed;
+}
+
+ParseOutcome RequestValues::parse_multipart(std::string_view body) {
+  const auto is_type = [](const Member& header) { return equals_lower(header.name, "content-type"); };
+  // Of several the library takes the one its hash table gives first.
+  if (settings_.uploads == Uploads::stored || std::ranges::count_if(headers_, is_type) != 1) {
+    return ParseOutcome::unmodelled;
+  }
+  if (!multipart_.parse(std::ranges::find_if(headers_, is_type)->value, body, *scratch_))
+    return ParseOutcome::unmodelled;
+  if (settings_.body_no_files_limit && body.size() - multipart_.files_size() > *settings_.body_no_files_limit) {
+    return ParseOutcome::unmodelled;
+  }
+  for (const Kind flag :
+       {Kind::multipart_data_before, Kind::multipart_data_after, Kind::multipart_boundary_quoted,
+        Kind::multipart_boundary_whitespace, Kind::multipart_header_folding, Kind::multipart_lf_line,
+        Kind::multipart_crlf_lf_lines, Kind::multipart_missing_semicolon, Kind::multipart_invalid_quoting,
+        Kind::multipart_invalid_part, Kind::multipart_invalid_header_folding, Kind::multipart_strict_error}) {
+    set(flag, "0");
+  }
+  set(Kind::multipart_unmatched_boundary, multipart_.unmatched_boundary());
+  if (multipart_.has_files()) set(Kind::files_combined_size, number(multipart_.files_size()));
+  // These are neither counted against the limit of arguments nor into their combined size.
+  const std::span<const Member> fields = multipart_.arguments();
+  arguments_.insert(arguments_.end(), fields.begin(), fields.end());
+  post_arguments_ = fields.size();
   return ParseOutcome::parsed;
 }
 
@@ -280,8 +312,31 @@ bool RequestValues::models(VariableKind kind) noexcept {
     case Kind::args_post_names:
     case Kind::args_combined_size:
     case Kind::auth_type:
+    case Kind::files:
+    case Kind::files_combined_size:
+    case Kind::files_names:
+    case Kind::files_sizes:
+    case Kind::files_tmp_content:
+    case Kind::files_tmp_names:
     case Kind::full_request_length:
     case Kind::inbound_data_error:
+    case Kind::multipart_boundary_quoted:
+    case Kind::multipart_boundary_whitespace:
+    case Kind::multipart_crlf_lf_lines:
+    case Kind::multipart_data_after:
+    case Kind::multipart_data_before:
+    case Kind::multipart_file_limit_exceeded:
+    case Kind::multipart_filename:
+    case Kind::multipart_header_folding:
+    case Kind::multipart_invalid_header_folding:
+    case Kind::multipart_invalid_part:
+    case Kind::multipart_invalid_quoting:
+    case Kind::multipart_lf_line:
+    case Kind::multipart_missing_semicolon:
+    case Kind::multipart_name:
+    case Kind::multipart_part_headers:
+    case Kind::multipart_strict_error:
+    case Kind::multipart_unmatched_boundary:
     case Kind::path_info:
     case Kind::query_string:
     case Kind::remote_addr:
@@ -326,7 +381,7 @@ std::span<const Member> RequestValues::members(VariableKind kind) const noexcept
     case Kind::request_cookies_names: return cookies_;
     case Kind::request_headers:
     case Kind::request_headers_names: return headers_;
-    default: return {};
+    default: return multipart_.members(kind);
   }
 }
 

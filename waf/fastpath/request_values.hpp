@@ -12,10 +12,15 @@
 
 #include "waf/fastpath/ir.hpp"
 #include "waf/fastpath/json_arguments.hpp"
+#include "waf/fastpath/member.hpp"
+#include "waf/fastpath/multipart_form.hpp"
 #include "waf/fastpath/scratch.hpp"
 #include "waf/transaction_input.hpp"
 
 namespace gatehouse::waf::fastpath {
+
+/// Whether the library writes uploaded files to disk (SecUploadKeepFiles, SecTmpSaveUploadedFiles, @inspectFile).
+enum class Uploads : std::uint8_t { discarded, stored };
 
 /// What of a rule set's configuration decides how a request is taken apart.
 struct ParserSettings {
@@ -23,12 +28,7 @@ struct ParserSettings {
   std::optional<std::size_t> arguments_limit;    ///< SecArgumentsLimit
   std::optional<ByteCount> body_no_files_limit;  ///< SecRequestBodyNoFilesLimit
   std::size_t json_depth_limit = 10000;          ///< SecRequestBodyJsonDepthLimit
-};
-
-/// One member of a collection. Names compare without regard to ASCII case, as the library's do.
-struct Member {
-  std::string_view name;
-  std::string_view value;
+  Uploads uploads = Uploads::stored;             ///< stored: multipart bodies are left to the library
 };
 
 /// How a body is parsed. Content-Type chooses among the first, rules (ctl:requestBodyProcessor) may choose others.
@@ -44,7 +44,7 @@ enum class ParseOutcome : std::uint8_t {
 ///
 /// Views point into the request's own memory or into the scratch; they are valid until either goes. Call parse_head(),
 /// then choose_body_parser() for each matching ctl, then parse_body() (also for an empty body). Not modelled, hence
-/// empty: FULL_REQUEST, XML, FILES*, MULTIPART_*, and everything of the response; see models().
+/// empty: FULL_REQUEST, XML and everything of the response; see models().
 class RequestValues {
  public:
   explicit RequestValues(Scratch& scratch) : scratch_(&scratch), json_(scratch) {}
@@ -91,6 +91,7 @@ class RequestValues {
   bool add_argument(std::string_view name, std::string_view value);
   void finish_arguments();
   ParseOutcome parse_json(std::string_view body);
+  ParseOutcome parse_multipart(std::string_view body);
 
   Scratch* scratch_;
   ParserSettings settings_;
@@ -106,6 +107,7 @@ class RequestValues {
   BodyParser by_rule_ = BodyParser::none;
   bool dropped_ = false;
   JsonArguments json_;
+  MultipartForm multipart_;
 };
 
 /// The body as one text: itself if it is one segment, else joined in `scratch`. Nothing if it was spilled or truncated.
