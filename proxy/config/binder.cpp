@@ -81,9 +81,12 @@ void Binder::bind_statement(const Statement& statement, Level& level, Phase phas
   }
   const Directive& row = **found;
   if (row.phase != phase) return;
-  if (row.support == Support::missing || row.support == Support::unsupported) {
-    const auto what = row.support == Support::missing ? "is not supported by this version yet" : "is not supported";
-    reporter_.error(statement.place(), fmt::format("\"{}\" directive {}", row.name, what), row.documentation);
+  const bool bind_anyway = accept_missing_ && row.support == Support::missing && row.action.set != nullptr;
+  if (!bind_anyway && (row.support == Support::missing || row.support == Support::unsupported)) {
+    const bool later = row.support == Support::missing;
+    reporter_.error(statement.place(),
+                    fmt::format("\"{}\" directive is not supported{}", row.name, later ? " by this version yet" : ""),
+                    later ? "nginx has this directive; a later version will" : row.documentation);
     return;
   }
   if (row.arity.block && !statement.has_block) {

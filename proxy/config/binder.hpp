@@ -34,6 +34,9 @@ class Binder {
   /// Fills the configuration from the statements of the main context; errors go to the reporter.
   void bind(const std::vector<Statement>& statements);
 
+  /// See LoadOptions::accept_missing.
+  void accept_missing(bool accept) noexcept { accept_missing_ = accept; }
+
   // For rows:
   [[nodiscard]] VariableTable& variables() noexcept { return variables_; }
   [[nodiscard]] Config& config() noexcept { return config_; }
@@ -78,6 +81,7 @@ class Binder {
   Reporter& reporter_;
   VariableTable variables_;
   std::string folder_;
+  bool accept_missing_ = false;
   std::map<std::string, std::shared_ptr<const LogFormat>, std::less<>> log_formats_;
   std::map<std::string, std::size_t, std::less<>> upstreams_;
   std::map<const Server*, std::vector<ListenUse>> listens_;

@@ -140,6 +140,7 @@ void set_server(const Use& use) {
   level.server_settings = &server->settings;
   level.location = &server->root;
   level.settings = &server->root.settings;
+  level.program = &server->root.program;
   binder.note_server(*server, use.statement);
   use.level.http->servers.push_back(std::move(server));
   binder.bind_block(use.statement.block, level);
@@ -163,6 +164,7 @@ void set_location(const Use& use) {
   auto level = use.level.inner(kLocation, use.statement);
   level.location = location.get();
   level.settings = &location->settings;
+  level.program = &location->program;
   outer.locations.push_back(std::move(location));
   binder.bind_block(use.statement.block, level);
 }

@@ -112,6 +112,7 @@ struct Level {
   Location* location = nullptr;
   LocationSettings* settings = nullptr;
   Upstream* upstream = nullptr;
+  Program* program = nullptr;  ///< of rewriting: the server's, the location's or the if block's
 
   std::map<const Directive*, const Statement*> seen;  ///< the first use of each directive here
   /// Exact and prefix locations of this block by kind (both kinds of prefix count as one) and path, with their lines.

@@ -71,36 +71,6 @@ std::string show_add_header(const Level& level) {
   return text;
 }
 
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-void set_return(const Use& use) {
-  auto& action = use.level.location->return_action;
-  ReturnAction parsed;
-  const auto code = parse_number(use[1]);
-  if (code && *code <= 999) {
-    parsed.status = static_cast<int>(*code);
-    if (use.count() > 1) parsed.text = read_value(use, 2);
-    if (is_redirect(parsed.status) && !parsed.text) parsed.text = ComplexValue();
-  } else {
-    const std::string_view url = use[1];
-    const bool is_url = url.starts_with("http://") || url.starts_with("https://") || url.starts_with("$scheme");
-    if (use.count() > 1 || !is_url) {
-      throw Invalid{fmt::format("invalid return code \"{}\"", use[1]), 1, "a code from 0 to 999, or a URL alone"};
-    }
-    parsed.status = 302;
-    parsed.text = read_value(use, 1);
-  }
-  if (!action) action = std::move(parsed);  // what stands behind a return never runs
-}
-
-std::string show_return(const Level& level) {
-  if (level.location == nullptr || !level.location->return_action) return "";
-  const auto& action = *level.location->return_action;
-  return std::to_string(action.status) + (action.text ? fmt::format(" \"{}\"", action.text->source()) : "");
-}
-
 void set_internal(const Use& use) { use.level.location->internal = true; }
 std::string show_internal(const Level& level) {
   return level.location != nullptr && level.location->internal ? "set" : "";
@@ -147,13 +117,8 @@ const Directive kRows[] = {
      kNoArgument,
      {set_internal, show_internal, ""},
      "Only internal redirects reach the location; clients get 404."},
-    {"return",
-     kServer | kLocation,
-     {1, 2, false},
-     {set_return, show_return, "CODE [TEXT | URL] | URL"},
-     "Answers at once; 444 closes the connection without an answer."},
     {"add_header",
-     kHsl,
+     kHsl | kLocationIf,
      {2, 3, false},
      {add_header, show_add_header, "NAME VALUE [always]"},
      "Adds a response header to 200, 201, 204, 206, 301, 302, 303, 304, 307 and 308, or to every status. Inherited "

@@ -145,7 +145,7 @@ const Directive kRows[] = {
      {set_log_format, nullptr, "NAME [escape=default|json|none] STRING..."},
      "A format of access log lines. `combined` is predefined."},
     {"access_log",
-     kHsl,
+     kHsl | kLocationIf | kLimitExcept,
      kOneOrMore,
      {set_access_log, show_access_log, "off | PATH [FORMAT [buffer=SIZE] [flush=TIME] [if=CONDITION]]"},
      "Where requests are logged. Inherited only by levels that have none of their own."},

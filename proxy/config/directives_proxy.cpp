@@ -134,7 +134,7 @@ void add_ssl_command(const Use& use) {
 
 const Directive kRows[] = {
     {"proxy_pass",
-     kLocation,
+     kLocation | kLocationIf | kLimitExcept,
      kOne,
      {set_proxy_pass, show_proxy_pass, "URL"},
      "Passes requests to an upstream block or to a host. With a URI part, it replaces the part of the request's URI "

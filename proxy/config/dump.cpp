@@ -72,16 +72,20 @@ std::string show_listener(const Listener& listener) {
   return text + "\n";
 }
 
-void dump_location(std::string& out, const Location& location, Defaults& defaults, std::size_t depth) {
+void dump_location(std::string& out, const Config& config, const Location& location, Defaults& defaults,
+                   std::size_t depth) {
   const std::string indent(depth * 2, ' ');
   auto level = defaults.level(kLocation);
   // Printers only read; a Level points to mutable values because rows also set them.
   level.location = const_cast<Location*>(&location);
   level.settings = const_cast<LocationSettings*>(&location.settings);
   dump_level(out, level, defaults.level(kLocation), indent + "  ");
+  // A return alone was shown as the directive that it is.
+  if (!location.return_action || location.program.size() > 1)
+    out += dump_program(config, location.program, indent + "  ");
   for (const auto& inner : location.locations) {
     out += fmt::format("{}  location {}\n", indent, inner->label);
-    dump_location(out, *inner, defaults, depth + 1);
+    dump_location(out, config, *inner, defaults, depth + 1);
   }
 }
 
@@ -112,6 +116,12 @@ std::string dump_values(const Config& config) {
     level.upstream = const_cast<Upstream*>(&upstream);
     dump_level(out, level, defaults.level(kUpstream), "  ");
   }
+  for (std::size_t slot = 0; slot < config.variable_maps.size(); ++slot) {
+    if (!config.variable_maps[slot]) continue;
+    const auto& map = *config.variable_maps[slot];
+    out += fmt::format("map {} to ${} entries={}{}{}\n", map.source.source(), config.user_variables[slot], map.size(),
+                       map.hostnames ? " hostnames" : "", map.volatile_value ? " volatile" : "");
+  }
   for (const auto& server : config.http.servers) {
     out += fmt::format("server {}", server->id);
     for (const auto& name : server->names) out += " " + show_server_name(name);
@@ -119,7 +129,7 @@ std::string dump_values(const Config& config) {
     auto level = defaults.level(kServer);
     level.server_settings = const_cast<ServerSettings*>(&server->settings);
     dump_level(out, level, defaults.level(kServer), "  ");
-    dump_location(out, server->root, defaults, 0);
+    dump_location(out, config, server->root, defaults, 0);
   }
   return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "proxy/config/model.hpp"
 
@@ -13,5 +14,8 @@ namespace gatehouse::config {
 /// The typed values after inheritance: one line for each that differs from its default, by listener, upstream, server
 /// and location.
 [[nodiscard]] std::string dump_values(const Config& config);
+
+/// A rewrite program, one step a line behind `indent`.
+[[nodiscard]] std::string dump_program(const Config& config, const Program& program, std::string_view indent);
 
 }  // namespace gatehouse::config

@@ -38,6 +38,7 @@ LoadResult load_with(const LoadOptions& options, const std::string& folder, Read
     auto rest = read(reader);
     std::move(rest.begin(), rest.end(), std::back_inserter(statements));
     Binder binder(*config, reporter, options.variables, folder);
+    binder.accept_missing(options.accept_missing);
     binder.bind(statements);
     if (reporter.error_count() == 0) result.config = std::move(config);
     result.diagnostics = reporter.take();

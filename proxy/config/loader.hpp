@@ -22,6 +22,9 @@ struct LoadOptions {
   std::string prefix;             ///< -p; relative paths start here
   std::string global_directives;  ///< -g
   const VariableCatalog* variables = nullptr;
+  /// Also binds directives whose rows are complete but which the exchange can't run yet (Support::missing): for tests
+  /// of them.
+  bool accept_missing = false;
 };
 
 /// Either a configuration, or every error that was found (never only the first).

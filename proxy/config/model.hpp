@@ -14,7 +14,9 @@
 #include "proxy/base/address.hpp"
 #include "proxy/base/log.hpp"
 #include "proxy/base/units.hpp"
+#include "proxy/config/map.hpp"
 #include "proxy/config/regex.hpp"
+#include "proxy/config/rewrite.hpp"
 #include "proxy/config/value.hpp"
 
 namespace gatehouse::config {
@@ -56,12 +58,6 @@ struct HeaderRule {
   std::string name;
   ComplexValue value;
   bool always = false;  ///< add_header only: on every status
-};
-
-/// `return CODE [TEXT|URL]`; code 444 closes the connection.
-struct ReturnAction {
-  int status = 0;
-  std::optional<ComplexValue> text;  ///< a body, or the Location of 301 302 303 307 308
 };
 
 /// Conditions of `proxy_next_upstream`, as bits.
@@ -202,6 +198,10 @@ struct LocationSettings {
   std::shared_ptr<const std::vector<ErrorLogTarget>> error_log;    ///< never null
   bool log_not_found = true;
 
+  // error pages
+  std::shared_ptr<const std::vector<ErrorPage>> error_page;  ///< null: none
+  bool recursive_error_pages = false;
+
   // access and real address; first match wins
   std::shared_ptr<const std::vector<NetworkRule>> access;            ///< never null
   std::shared_ptr<const std::vector<NetworkRule>> set_real_ip_from;  ///< `allow` unused; never null
@@ -233,7 +233,8 @@ struct Location {
   Position position;
   bool internal = false;
   LocationSettings settings;
-  std::optional<ReturnAction> return_action;  ///< runs before access and WAF, as nginx's rewrite phase does
+  Program program;                            ///< set, if, rewrite, return, break; runs before access and WAF
+  std::optional<ReturnAction> return_action;  ///< when the program is nothing but a return
   std::optional<ProxyPass> proxy_pass;
   std::vector<std::unique_ptr<Location>> locations;  ///< nested
   std::uint32_t id = 0;                              ///< index into Config::locations
@@ -384,8 +385,10 @@ struct SourceFile {
 struct Config {
   MainSettings main;
   Http http;
-  std::vector<const Location*> locations;                  ///< every location of every server, by Location::id
-  std::vector<std::string> user_variables;                 ///< names of slots (named captures, set, map)
+  std::vector<const Location*> locations;   ///< every location of every server, by Location::id
+  std::vector<std::string> user_variables;  ///< names of slots (named captures, set, map)
+  std::vector<std::unique_ptr<const VariableMap>>
+      variable_maps;                                       ///< by slot; null (or beyond the end): no map fills it
   std::vector<std::unique_ptr<const SourceFile>> sources;  ///< as read, in order of first use (-T)
   std::string prefix;                                      ///< what relative paths start from
   std::uint64_t generation = 0;

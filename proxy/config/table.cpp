@@ -13,9 +13,9 @@ struct Table {
   std::vector<std::string_view> names;
 
   Table() {
-    for (const auto part :
-         {main_directives(), http_directives(), proxy_directives(), upstream_directives(), access_directives(),
-          ssl_directives(), log_directives(), waf_directives(), tuning_directives(), refused_directives()}) {
+    for (const auto part : {main_directives(), http_directives(), proxy_directives(), upstream_directives(),
+                            access_directives(), rewrite_directives(), ssl_directives(), log_directives(),
+                            waf_directives(), tuning_directives(), refused_directives()}) {
       rows.insert(rows.end(), part.begin(), part.end());
     }
     for (const auto& row : rows) {
@@ -56,6 +56,7 @@ Level Level::inner(Context inside, const Statement& block) {
   level.location = location;
   level.settings = settings;
   level.upstream = upstream;
+  level.program = program;
   return level;
 }
 

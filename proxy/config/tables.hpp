@@ -12,6 +12,7 @@ namespace gatehouse::config {
 [[nodiscard]] std::span<const Directive> access_directives();
 [[nodiscard]] std::span<const Directive> proxy_directives();
 [[nodiscard]] std::span<const Directive> upstream_directives();
+[[nodiscard]] std::span<const Directive> rewrite_directives();
 [[nodiscard]] std::span<const Directive> ssl_directives();
 [[nodiscard]] std::span<const Directive> log_directives();
 [[nodiscard]] std::span<const Directive> waf_directives();

@@ -29,6 +29,7 @@ VariableTable::Slot& VariableTable::slot(std::string_view name) {
 
 void VariableTable::declare(std::string_view name) {
   const auto key = lower(name);
+  if (settable_builtin(key)) return;
   // A plain builtin name stays builtin: defining it is an error, reported where it is defined.
   if (catalog_ != nullptr) {
     const auto builtin = catalog_->find(key);
@@ -49,6 +50,12 @@ std::uint16_t VariableTable::define(std::string_view name, std::size_t word) {
   auto& entry = slot(key);
   entry.defined = true;
   return entry.index;
+}
+
+std::optional<VariableRef> VariableTable::settable_builtin(std::string_view name) const {
+  if (name != "args" && name != "limit_rate") return std::nullopt;
+  if (catalog_ == nullptr) return VariableRef{VariableRef::Kind::builtin, 0, std::string(name)};
+  return catalog_->find(name);
 }
 
 VariableRef VariableTable::reference(std::string_view name, const Place& place) {

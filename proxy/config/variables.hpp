@@ -33,6 +33,8 @@ class VariableTable {
   /// The slot that a definition of `name` fills. Throws Invalid when it is a builtin variable, which can't be
   /// redefined.
   [[nodiscard]] std::uint16_t define(std::string_view name, std::size_t word);
+  /// The builtin variable that `set` may change ($args, $limit_rate); nothing for any other name.
+  [[nodiscard]] std::optional<VariableRef> settable_builtin(std::string_view name) const;
   /// Compiles `text`; throws Invalid on a bad reference. `place` is for the message if the name never gets defined.
   [[nodiscard]] ComplexValue compile(std::string_view text, const Place& place, std::size_t word = 1);
   /// Reports every name that is used and defined nowhere.
