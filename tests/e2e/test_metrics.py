@@ -140,8 +140,8 @@ def test_waf_verdicts_and_rule_hits(site):
     assert server.request("/api/?q=1%27%20or%20%271%27=%271", host="site.example", headers=headers).status == 403
     eventually(lambda: server.metric("gatehouse_requests_total", route="/api/", status="403"), 1)
     assert server.metric("gatehouse_waf_rule_hits_total", rule_id="942100") == 1
-    assert server.metric("gatehouse_waf_verdicts_total", route="/api/", verdict="denied") == 1
-    assert server.metric("gatehouse_waf_verdicts_total", route="/", verdict="clean") == 1
+    assert server.metric("gatehouse_waf_verdicts_total", route="/api/", outcome="denied") == 1
+    assert server.metric("gatehouse_waf_verdicts_total", route="/", outcome="clean") == 1
 
 
 def test_label_values_are_bounded(site):

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness.ports import free_port
-from harness.server import MODSECURITY_MODULE, ROOT, binary
+from harness.server import MODSECURITY_MODULE, NGINX_FOLDERS, ROOT, binary
 
 
 @pytest.fixture
@@ -60,6 +60,8 @@ def test_the_edge_example_is_nginx_s_language(place):
     text = re.sub(r"^admin_listen.*$", f"load_module {MODSECURITY_MODULE};", text, flags=re.MULTILINE)
     for port in ("80", "443"):
         text = re.sub(rf"(listen\s+){port}\b", rf"\g<1>127.0.0.1:{free_port()}", text)
+    folders = NGINX_FOLDERS.replace("@dir@", str(place)) + f"\nclient_body_temp_path {place}/body;"
+    text = text.replace("http {", "http {\n" + folders, 1)
     file = place / "nginx.conf"
     file.write_text(text)
     done = subprocess.run(["/usr/sbin/nginx", "-t", "-p", str(place), "-c", str(file), "-e", str(place / "error.log")],

@@ -80,7 +80,7 @@ def unit(preset: str, folder: str) -> Outcome:
     report = RESULTS / f"unit-{preset}.xml"
     return run(f"unit tests and fuzz corpora, {preset}",
                ["ctest", "--test-dir", folder, "--output-on-failure", "-j", str(os.cpu_count() or 2), "--timeout", "300",
-                "--output-junit", str(report), "--progress"], report, {"CTEST_OUTPUT_ON_FAILURE": "1"})
+                "--output-junit", str(report)], report)
 
 
 def end_to_end(file: pathlib.Path, binary: pathlib.Path, label: str, selection: list[str]) -> Outcome:

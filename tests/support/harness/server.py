@@ -16,6 +16,8 @@ from .ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 MODSECURITY_MODULE = "/usr/lib/nginx/modules/ngx_http_modsecurity_module.so"
+# Debian's nginx makes these below /var/lib/nginx, which only root may.
+NGINX_FOLDERS = "\n".join(f"{kind}_temp_path @dir@/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
 TOKEN = re.compile(r"@([a-z][a-z0-9_]*)@")
 # ASan keeps memory it would reuse and checks for leaks at exit: both multiply these waits.
 START_TIMEOUT = 30.0
@@ -71,11 +73,14 @@ class Server:
                  f"error_log @dir@/error.log {log_level};", main]
         lines += self._flavoured_main()
         lines += [f"events {{ worker_connections {connections}; }}", "http {", "access_log @dir@/access.log;",
-                  "client_body_temp_path @dir@/body;"]
+                  *self._flavoured_http(), "client_body_temp_path @dir@/body;"]
         return "\n".join(line for line in lines if line) + "\n"
 
     def _flavoured_main(self) -> list[str]:
         return ["admin_listen 127.0.0.1:@admin@;"]
+
+    def _flavoured_http(self) -> list[str]:
+        return []
 
     def render(self, text: str) -> str:
         """The text with its tokens replaced; a name that has no value yet becomes a fresh port."""
@@ -92,11 +97,9 @@ class Server:
         path.write_bytes(content if isinstance(content, bytes) else self.render(content).encode())
         return path
 
-    def configure(self, http: str | None = None, *, replace: tuple[str, str] | None = None, raw: str | None = None) -> None:
-        """Changes the configuration file (not the running server): a new http block, one replaced text, or the whole file."""
-        if http is not None:
-            self._template = self._template[: self._template.index("client_body_temp_path")]
-            self._template += "client_body_temp_path @dir@/body;\n" + http + "\n}\n"
+    def configure(self, *, replace: tuple[str, str] | None = None, raw: str | None = None) -> None:
+        """Writes the configuration file (a running server does not notice): as it was given with the current values, with one text
+        replaced from now on, or, once, something else altogether."""
         if replace is not None:
             assert replace[0] in self._template, f"{replace[0]!r} is not in the configuration"
             self._template = self._template.replace(*replace)
@@ -327,6 +330,9 @@ class Nginx(Server):
 
     def _flavoured_main(self) -> list[str]:
         return [f"load_module {MODSECURITY_MODULE};"]
+
+    def _flavoured_http(self) -> list[str]:
+        return NGINX_FOLDERS.replace("@dir@", str(self.directory)).splitlines()
 
     def command(self, *arguments: str) -> list[str]:
         return ["/usr/sbin/nginx", "-p", str(self.directory), "-c", str(self.config), "-e", str(self.directory / "error.log"),
