@@ -71,6 +71,10 @@ namespace {
     settings.parser.json_depth_limit =
         static_cast<std::size_t>(std::max(0.0, loaded.m_requestBodyJsonDepthLimit.m_value));
   }
+  constexpr auto yes = modsecurity::RulesSetProperties::TrueConfigBoolean;
+  if (loaded.m_uploadKeepFiles != yes && loaded.m_tmpSaveUploadedFiles != yes) {
+    settings.parser.uploads = Uploads::discarded;
+  }
   settings.request_body_limit = static_cast<ByteCount>(std::max(0.0, loaded.m_requestBodyLimit.m_value));
   const auto& map = loaded.m_unicodeMapTable;
   if (map.m_set && map.m_unicodeMapTable) {
