@@ -224,9 +224,6 @@ class Folder {
     };
     collect(rule);
     for (const auto& child : rule.chain) collect(child);
-    // A rule with multiMatch logs at once, before its own nolog is heard.
-    const auto multi = [](const Rule& link) { return link.multi_match; };
-    if (multi(rule) || std::ranges::any_of(rule.chain, multi)) effects.alarm = "multiMatch logs each match";
     if (rule.kind == RuleKind::action ? logs(rule) && says(rule, ActionKind::msg) : logs(rule)) effects.alarm = "logs";
     return effects;
   }
@@ -241,7 +238,6 @@ class Folder {
       const bool sum = set->operation == SetVar::Operation::sum || set->operation == SetVar::Operation::subtract;
       if (sum && !constant && constant_text(set->name)) return "setvar adds to a score";
       if (set->operation == SetVar::Operation::unset && !constant) return "setvar removes a member";
-      if (link.multi_match) return "setvar with multiMatch";
     }
     return {};
   }
@@ -281,6 +277,8 @@ class Folder {
       run_time.insert(run_time.end(), names.begin(), names.end());
       live.links.push_back(std::move(folded.link));
       why = setvar_alarm(*source, always && reach == Reach::certain && matching.back() <= 1);
+      // It logs before its own nolog is heard and before the rest of its chain is asked.
+      if (source->multi_match) why = "multiMatch logs each match";
       if (!why.empty()) {
         alarm_link = live.links.size() - 1;
         break;

@@ -66,26 +66,29 @@ void RuleEvaluation::produce(std::uint32_t producer) {
   static_cast<void>(run_links(rule, rule.links.size(), produced_));
 }
 
+bool RuleEvaluation::take_to_hold(const CompiledLink& link) {
+  // Which values matched is not known, so neither is what was written.
+  for (const auto& write : link.link->writes) {
+    std::string_view name;
+    const bool known = expand(write.name, nullptr, {}, name);
+    if (!known) name = write.name.front().is_macro ? std::string_view() : std::string_view(write.name.front().text);
+    chain_.push_back({name, {}, known, false});
+  }
+  if (link.link->capture) {
+    for (const char* group : {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}) {
+      chain_.push_back({group, {}, true, false});
+    }
+  }
+  matched_.push_back({VariableKind::matched_vars, {}, {}, false, false});
+  return true;
+}
+
 bool RuleEvaluation::link_holds(const CompiledRule& rule, const CompiledLink& link, bool need_all) {
   const Link& plan = *link.link;
-  if (!link.opaque.empty() || plan.always) {
-    // Which values matched is not known, so neither is what was written.
-    for (const auto& write : plan.writes) {
-      std::string_view name;
-      const bool known = expand(write.name, nullptr, {}, name);
-      if (!known) name = write.name.front().is_macro ? std::string_view() : std::string_view(write.name.front().text);
-      chain_.push_back({name, {}, known, false});
-    }
-    if (plan.capture) {
-      for (const char* group : {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})
-        chain_.push_back({group, {}, true, false});
-    }
-    matched_.push_back({VariableKind::matched_vars, {}, {}, false, false});
-    return true;
-  }
+  if (!link.opaque.empty() || plan.always) return take_to_hold(link);
   parameter_varies_ = link.op && plan.parameter.size() != 0 &&
                       std::ranges::any_of(plan.parameter, [](const TextPiece& piece) { return piece.is_macro; });
-  if (parameter_varies_ && !expand(plan.parameter, nullptr, {}, parameter_)) return true;
+  if (parameter_varies_ && !expand(plan.parameter, nullptr, {}, parameter_)) return take_to_hold(link);
 
   bool holds = false;
   for (const auto& constant : plan.constants) {
@@ -151,7 +154,7 @@ bool RuleEvaluation::look_at_target(const CompiledRule& rule, const CompiledLink
 }
 
 bool RuleEvaluation::count_members(const CompiledLink& link, const CompiledTarget& target) {
-  if (!link.exclusions.empty()) return true;  // what is left to count is not modelled
+  if (!link.exclusions.empty()) return take_to_hold(link);  // what is left to count is not modelled
   std::uint64_t count = 0;
   if (shape(target.kind) == VariableShape::scalar) {
     count = 1;
@@ -179,12 +182,13 @@ bool RuleEvaluation::count_tx(const CompiledLink& link, const CompiledTarget& ta
     }
   }
   constexpr std::uint64_t most = 64;
-  if (high - low > most) return true;
+  if (high - low > most) return take_to_hold(link);
   for (auto count = low; count <= high; ++count) {
     char text[24];
     const auto end = std::to_chars(text, text + sizeof(text), count).ptr;
-    if (look_at(link, {VariableKind::tx, {}, scratch_->copy({text, static_cast<std::size_t>(end - text)})}, false))
-      return true;
+    const auto number = scratch_->copy({text, static_cast<std::size_t>(end - text)});
+    // Which of several possible numbers it is, is not known.
+    if (look_at(link, {VariableKind::tx, {}, number}, false)) return low == high || take_to_hold(link);
   }
   return false;
 }
@@ -197,16 +201,16 @@ bool RuleEvaluation::look_at_tx(const CompiledLink& link, const CompiledTarget& 
     const auto count = writes->size();
     for (std::size_t i = 0; i < count; ++i) {
       const Written written = (*writes)[i];
-      if (!written.name_known) return true;
+      if (!written.name_known) return take_to_hold(link);
       if (!target.chooses(written.name, exact_)) continue;
-      if (!written.value_known) return true;
+      if (!written.value_known) return take_to_hold(link);
       written_here = true;
       if (look_at(link, {VariableKind::tx, written.name, written.value}, need_all)) holds = true;
       if (holds && !need_all) return true;
     }
   }
   if (!written_here && std::ranges::find(link.link->unknown_before, target.name) != link.link->unknown_before.end()) {
-    return true;
+    return take_to_hold(link);
   }
   return holds;
 }
@@ -224,13 +228,15 @@ std::string_view RuleEvaluation::full_name(const Matched& matched) {
 
 bool RuleEvaluation::look_at_matched(const CompiledRule& rule, const CompiledLink& link, const CompiledTarget& target,
                                      bool need_all) {
-  if (rule.live->stale_matched_vars || target.counted || target.selector != SelectorKind::whole) return true;
+  if (rule.live->stale_matched_vars || target.counted || target.selector != SelectorKind::whole) {
+    return take_to_hold(link);
+  }
   const bool names = target.kind == VariableKind::matched_vars_names || target.kind == VariableKind::matched_var_name;
   bool holds = false;
   const auto count = matched_.size();
   for (std::size_t i = 0; i < count; ++i) {
     const Matched matched = matched_[i];
-    if (!matched.value_known || (names && !matched.name_known)) return true;
+    if (!matched.value_known || (names && !matched.name_known)) return take_to_hold(link);
     // Its own match would be named MATCHED_VARS:ARGS:x.
     const Value value{matched.kind, matched.name, names ? full_name(matched) : matched.value, false};
     if (look_at(link, value, need_all)) holds = true;

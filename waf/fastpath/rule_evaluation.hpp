@@ -58,6 +58,8 @@ class RuleEvaluation {
 
   [[nodiscard]] bool run_links(const CompiledRule& rule, std::size_t count, std::vector<Written>& writes);
   [[nodiscard]] bool link_holds(const CompiledRule& rule, const CompiledLink& link, bool need_all);
+  /// The condition is not understood for this message: it holds, and what it writes is unknown. Returns true.
+  bool take_to_hold(const CompiledLink& link);
   void produce(std::uint32_t producer);
   [[nodiscard]] bool look_at(const CompiledLink& link, const Value& value, bool need_all);
   [[nodiscard]] bool ask(const CompiledLink& link, const Value& value, std::string_view text);

@@ -163,8 +163,10 @@ CompiledLink RuleProgram::compile(const Link& link, const LiveRule& rule) {
       compiled.opaque = std::string(name(variable.kind)) + " has no native form";
       return compiled;
     }
-    // Phase 1 sees less than we look at: fine for what is searched, not for what is counted or must be absent.
-    if (rule.phase == 1 && depends_on_body(variable.kind) && (variable.counted || link.op.negated)) {
+    // Phase 1 sees fewer members than we look at: fine for what is searched, not for what is counted. A scalar has another
+    // value then.
+    const bool grows = fastpath::shape(variable.kind) == VariableShape::collection && !variable.counted;
+    if (rule.phase == 1 && depends_on_body(variable.kind) && !grows) {
       compiled.opaque = std::string(name(variable.kind)) + " in phase 1";
       return compiled;
     }
