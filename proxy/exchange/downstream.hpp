@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "proxy/base/error.hpp"
+#include "proxy/config/model.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/framing.hpp"
 #include "proxy/io/stream.hpp"
@@ -26,6 +27,9 @@ struct ResponseHeadOut {
 class Downstream {
  public:
   virtual ~Downstream() = default;
+
+  /// The limits of the place the request was routed to; the defaults hold until then.
+  virtual void use_settings(const config::LocationSettings& settings) noexcept = 0;
 
   /// The next piece of the request body, empty at its end. Borrowed until the next call. Sends `100 Continue` when the client waits
   /// for it. Errors: the request group of the reasons (bad_chunk, body_timeout, client_closed ...).

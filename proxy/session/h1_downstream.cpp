@@ -21,12 +21,14 @@ const config::LocationSettings kDefaults;
 }  // namespace
 
 H1Downstream::H1Downstream(exchange::ThreadState& thread, io::Stream& stream, io::ReadBuffer& buffer,
-                           const http::RequestHead& head, const http::RequestSemantics& semantics)
+                           const http::RequestHead& head, const http::RequestSemantics& semantics,
+                           const exchange::ConnectionInfo& info)
     : thread_(thread),
       stream_(stream),
       buffer_(buffer),
       head_(head),
       semantics_(semantics),
+      info_(info),
       settings_(&kDefaults),
       out_(thread) {
   unread_ = buffer_.unread().substr(std::min(head_.size, buffer_.unread().size()));
@@ -38,6 +40,13 @@ H1Downstream::H1Downstream(exchange::ThreadState& thread, io::Stream& stream, io
     case http::BodyKind::until_close: body_finished_ = true; break;
   }
   continue_due_ = !body_finished_ && semantics_.expect_continue && unread_.empty();
+}
+
+void H1Downstream::use_settings(const config::LocationSettings& settings) noexcept {
+  settings_ = &settings;
+  const bool worn_out = info_.requests >= settings.keepalive_requests ||
+                        thread_.reactor.now() - info_.accepted >= settings.keepalive_time;
+  if (worn_out || settings.keepalive_timeout.count() == 0) keep_alive_ = false;
 }
 
 // ---- the request's body ----
@@ -306,15 +315,15 @@ io::Task<Afterwards> H1Downstream::finish() {
   if (tunneled_) co_return Afterwards::tunneled;
   if (aborted_) co_return head_sent_ && !response_complete_ ? Afterwards::reset : Afterwards::close;
   if (!response_complete_) co_return Afterwards::reset;
-  if (!keep_alive_) co_return Afterwards::close;
+  if (!keep_alive_) co_return body_finished_&& unread_.empty() ? Afterwards::close : Afterwards::linger;
   continue_due_ = false;
   std::uint64_t drained = 0;
   while (!body_finished_) {
     auto reading = read_body();
     const auto piece = co_await reading;
-    if (!piece) co_return Afterwards::close;
+    if (!piece) co_return Afterwards::linger;
     drained += piece->size();
-    if (drained > kMostDrained) co_return Afterwards::close;
+    if (drained > kMostDrained) co_return Afterwards::linger;
   }
   // What came behind the body is the next request's beginning.
   if (body_block_)

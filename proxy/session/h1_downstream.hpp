@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "proxy/config/model.hpp"
+#include "proxy/exchange/connection_info.hpp"
 #include "proxy/exchange/downstream.hpp"
 #include "proxy/exchange/thread_state.hpp"
 #include "proxy/http/chunked.hpp"
@@ -18,17 +19,22 @@
 namespace gatehouse::session {
 
 /// How the connection goes on after an exchange.
-enum class Afterwards : std::uint8_t { next_request, close, reset, tunneled };
+enum class Afterwards : std::uint8_t {
+  next_request,
+  close,   ///< the client has sent all it had to send
+  linger,  ///< more may be on its way: closing at once could take the answer away from the client
+  reset,
+  tunneled,
+};
 
 class H1Downstream final : public exchange::Downstream {
  public:
   /// `buffer` holds the head at its front (head.size bytes, not consumed) and what came behind it.
   H1Downstream(exchange::ThreadState& thread, io::Stream& stream, io::ReadBuffer& buffer, const http::RequestHead& head,
-               const http::RequestSemantics& semantics);
+               const http::RequestSemantics& semantics, const exchange::ConnectionInfo& info);
   ~H1Downstream() override { watch_client(nullptr); }
 
-  /// The limits of the place that the exchange was routed to; until then the defaults hold.
-  void use_settings(const config::LocationSettings& settings) noexcept { settings_ = &settings; }
+  void use_settings(const config::LocationSettings& settings) noexcept override;
   /// The connection may carry another request if the exchange leaves it fit for one.
   void allow_keep_alive(bool allowed) noexcept { keep_alive_ = allowed; }
 
@@ -74,6 +80,7 @@ class H1Downstream final : public exchange::Downstream {
   io::ReadBuffer& buffer_;
   const http::RequestHead& head_;
   const http::RequestSemantics& semantics_;
+  const exchange::ConnectionInfo& info_;
   const config::LocationSettings* settings_ = nullptr;
 
   // request body

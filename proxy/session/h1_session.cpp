@@ -113,12 +113,14 @@ io::Task<HeadEnd> H1Session::read_head() {
 
 io::Task<Afterwards> H1Session::refuse(Reason why) {
   static const http::RequestSemantics kNothing;
-  H1Downstream downstream(thread_, stream_, buffer_, parser_.head(), kNothing);
+  H1Downstream downstream(thread_, stream_, buffer_, parser_.head(), kNothing, info_);
   exchange::Exchange exchange(thread_, place_.generation, downstream, info_, parser_.head(), kNothing);
   auto refusing = exchange::refuse_exchange(exchange, *place_.listener, why);
   co_await refusing;
   auto finishing = downstream.finish();
-  co_return co_await finishing;
+  const Afterwards afterwards = co_await finishing;
+  // What follows a broken head can't be understood, but it may still be coming.
+  co_return afterwards == Afterwards::close&& why != Reason::tls_on_plain_port ? Afterwards::linger : afterwards;
 }
 
 io::Task<Afterwards> H1Session::serve_one() {
@@ -127,7 +129,7 @@ io::Task<Afterwards> H1Session::serve_one() {
     auto refusing = refuse(semantics.error().reason);
     co_return co_await refusing;
   }
-  H1Downstream downstream(thread_, stream_, buffer_, parser_.head(), *semantics);
+  H1Downstream downstream(thread_, stream_, buffer_, parser_.head(), *semantics, info_);
   downstream.allow_keep_alive(semantics->after == http::AfterMessage::keep);
   exchange::Exchange exchange(thread_, place_.generation, downstream, info_, parser_.head(), *semantics);
   auto running = exchange::run_exchange(exchange, *place_.listener);
@@ -179,8 +181,8 @@ io::Task<void> H1Session::run() {
     }
     switch (afterwards) {
       case Afterwards::next_request: break;
-      case Afterwards::close: {
-        if (refusal_ == Reason::tls_on_plain_port) co_return;
+      case Afterwards::close: co_return;
+      case Afterwards::linger: {
         auto lingering = linger();
         co_await lingering;
         co_return;

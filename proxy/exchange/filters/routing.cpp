@@ -15,6 +15,7 @@ const ServerRuntime& runtime_of(const Exchange& exchange, std::uint32_t server) 
 
 void enter(Exchange& exchange, const config::Location& location) {
   exchange.route = &exchange.generation->shared->locations[location.id];
+  exchange.downstream.use_settings(location.settings);
 }
 
 // What an expression matched: $1 .. $9 by offset, named groups in their slots.
