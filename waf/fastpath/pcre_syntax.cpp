@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "waf/fastpath/pcre_classes.hpp"
+#include "waf/fastpath/pcre_cursor.hpp"
 
 namespace gatehouse::waf::fastpath::pcre {
 namespace {
@@ -16,10 +17,6 @@ struct Flags {
   bool dot_all = true;
   bool extended = false;
   bool no_auto_capture = false;
-};
-
-struct Stop {
-  Refusal refusal;
 };
 
 constexpr std::size_t max_depth = 250;  // PCRE2's own limit of nested parentheses
@@ -48,42 +45,22 @@ Node around(NodeKind kind, Node child) {
 /// Recursive descent over the pattern. Throws Stop inside; parse() turns it into a value.
 class Parser {
  public:
-  explicit Parser(std::string_view pattern) : text_(pattern) {}
+  explicit Parser(std::string_view pattern) : cursor_{pattern} {}
 
   Node run() {
-    if (text_.starts_with("(*")) stop("(*VERB)");
+    if (cursor_.text.starts_with("(*")) cursor_.stop("(*VERB)");
     Node tree = choice();
-    if (at_ < text_.size()) stop("unmatched )");
+    if (cursor_.at < cursor_.text.size()) cursor_.stop("unmatched )");
     return tree;
   }
 
  private:
-  [[noreturn]] void stop(std::string reason) const { throw Stop{{std::move(reason), at_}}; }
-  [[nodiscard]] bool more() const { return at_ < text_.size(); }
-  [[nodiscard]] bool next_is(std::string_view what) const { return text_.substr(at_).starts_with(what); }
-  bool take(std::string_view what) {
-    if (!next_is(what)) return false;
-    at_ += what.size();
-    return true;
-  }
-  unsigned char byte() {
-    if (!more()) stop("unexpected end");
-    return static_cast<unsigned char>(text_[at_++]);
-  }
-  std::string_view until(std::string_view terminator) {
-    const std::size_t end = text_.find(terminator, at_);
-    if (end == std::string_view::npos) stop("missing " + std::string(terminator));
-    const std::string_view found = text_.substr(at_, end - at_);
-    at_ = end + terminator.size();
-    return found;
-  }
-
   // Branches share the flags: an option set in one holds in those after it.
   Node choice() {
-    if (++depth_ > max_depth) stop("nesting too deep");
+    if (++depth_ > max_depth) cursor_.stop("nesting too deep");
     std::vector<Node> branches;
     branches.push_back(sequence());
-    while (take("|")) branches.push_back(sequence());
+    while (cursor_.take("|")) branches.push_back(sequence());
     --depth_;
     if (branches.size() == 1) return std::move(branches.front());
     Node node = leaf(NodeKind::choice);
@@ -93,13 +70,13 @@ class Parser {
 
   Node sequence() {
     Node node = leaf(NodeKind::sequence);
-    while (more() && (quoting_ || (!next_is("|") && !next_is(")")))) {
+    while (cursor_.more() && (quoting_ || (!cursor_.next_is("|") && !cursor_.next_is(")")))) {
       if (quoting_) {
-        if (take("\\E")) {
+        if (cursor_.take("\\E")) {
           quoting_ = false;
           continue;
         }
-        node.children.push_back(literal(byte()));
+        node.children.push_back(literal(cursor_.byte()));
       } else if (skip_ignored()) {
         continue;
       } else {
@@ -114,24 +91,24 @@ class Parser {
 
   /// Comments, blanks under (?x), and the empty quotation.
   bool skip_ignored() {
-    if (take("\\E")) return true;
-    if (next_is("\\Q")) {
-      at_ += 2;
+    if (cursor_.take("\\E")) return true;
+    if (cursor_.next_is("\\Q")) {
+      cursor_.at += 2;
       quoting_ = true;
       return true;
     }
-    if (next_is("(?#")) {
-      until(")");
+    if (cursor_.next_is("(?#")) {
+      cursor_.until(")");
       return true;
     }
     if (!flags_.extended) return false;
-    if (named_class(ClassName::space).test(static_cast<unsigned char>(text_[at_]))) {
-      ++at_;
+    if (named_class(ClassName::space).test(static_cast<unsigned char>(cursor_.text[cursor_.at]))) {
+      ++cursor_.at;
       return true;
     }
-    if (!next_is("#")) return false;
-    const std::size_t end = text_.find('\n', at_);
-    at_ = end == std::string_view::npos ? text_.size() : end + 1;
+    if (!cursor_.next_is("#")) return false;
+    const std::size_t end = cursor_.text.find('\n', cursor_.at);
+    cursor_.at = end == std::string_view::npos ? cursor_.text.size() : end + 1;
     return true;
   }
 
@@ -148,8 +125,8 @@ class Parser {
       std::uint32_t min = 0;
       std::uint32_t max = unbounded;
       if (quoting_) {
-        if (!next_is("\\E")) return;
-        at_ += 2;
+        if (!cursor_.next_is("\\E")) return;
+        cursor_.at += 2;
         quoting_ = false;
         continue;
       }
@@ -157,63 +134,63 @@ class Parser {
       Node repeat = around(NodeKind::repeat, std::move(item));
       repeat.min = min;
       repeat.max = max;
-      repeat.possessive = take("+");
-      if (!repeat.possessive) take("?");
+      repeat.possessive = cursor_.take("+");
+      if (!repeat.possessive) cursor_.take("?");
       item = std::move(repeat);
     }
   }
 
   bool skip_between_item_and_quantifier() {
-    if (next_is("(?#")) {
-      until(")");
+    if (cursor_.next_is("(?#")) {
+      cursor_.until(")");
       return true;
     }
-    if (take("\\E")) return true;
-    if (next_is("\\Q\\E")) {
-      at_ += 4;
+    if (cursor_.take("\\E")) return true;
+    if (cursor_.next_is("\\Q\\E")) {
+      cursor_.at += 4;
       return true;
     }
-    return flags_.extended && more() && !next_is("\\") && !next_is("(") && skip_ignored();
+    return flags_.extended && cursor_.more() && !cursor_.next_is("\\") && !cursor_.next_is("(") && skip_ignored();
   }
 
   bool quantifier(std::uint32_t& min, std::uint32_t& max) {
-    if (take("*")) return true;
-    if (take("+")) {
+    if (cursor_.take("*")) return true;
+    if (cursor_.take("+")) {
       min = 1;
       return true;
     }
-    if (take("?")) {
+    if (cursor_.take("?")) {
       max = 1;
       return true;
     }
-    if (!next_is("{")) return false;
+    if (!cursor_.next_is("{")) return false;
     // {n}, {n,} or {n,m}; anything else is text. {,n} became a quantifier only in 10.43.
-    std::size_t at = at_ + 1;
+    std::size_t at = cursor_.at + 1;
     const auto number = [&](std::uint32_t& value) {
       const std::size_t first = at;
       value = 0;
-      while (at < text_.size() && text_[at] >= '0' && text_[at] <= '9') {
-        value = std::min(value * 10 + static_cast<std::uint32_t>(text_[at++] - '0'), max_count + 1);
+      while (at < cursor_.text.size() && cursor_.text[at] >= '0' && cursor_.text[at] <= '9') {
+        value = std::min(value * 10 + static_cast<std::uint32_t>(cursor_.text[at++] - '0'), max_count + 1);
       }
       return at > first;
     };
     if (!number(min)) return false;
     max = min;
-    if (at < text_.size() && text_[at] == ',') {
+    if (at < cursor_.text.size() && cursor_.text[at] == ',') {
       ++at;
       if (!number(max)) max = unbounded;
     }
-    if (at >= text_.size() || text_[at] != '}') return false;
-    at_ = at + 1;
+    if (at >= cursor_.text.size() || cursor_.text[at] != '}') return false;
+    cursor_.at = at + 1;
     return true;
   }
 
   /// One item, or nothing for an option setting.
   std::optional<Node> atom() {
-    const unsigned char c = byte();
+    const unsigned char c = cursor_.byte();
     switch (c) {
       case '\\': return escape();
-      case '[': return set_of(bracket());
+      case '[': return set_of(bracket(cursor_, flags_.caseless));
       case '(': return parenthesis();
       case '.': return set_of(flags_.dot_all ? ByteSet().set() : not_newline());
       case '^': return leaf(flags_.multi_line ? NodeKind::line_start : NodeKind::text_start);
@@ -244,7 +221,7 @@ class Parser {
   }
 
   Node escape() {
-    const unsigned char c = byte();
+    const unsigned char c = cursor_.byte();
     if (const auto bytes = escaped_class(c)) return set_of(*bytes);
     switch (c) {
       case 'A':
@@ -256,7 +233,7 @@ class Parser {
       case 'K': return leaf(NodeKind::empty);  // moves the reported start only
       case 'C': return set_of(ByteSet().set());
       case 'N':
-        if (next_is("{")) stop("\\N{...}");
+        if (cursor_.next_is("{")) cursor_.stop("\\N{...}");
         return set_of(not_newline());
       case 'R': return newline_sequence();
       case 'g': return group_reference();
@@ -264,172 +241,45 @@ class Parser {
       default: break;
     }
     if (c >= '1' && c <= '9') return numbered_reference(c);
-    return literal(escaped_byte(c));
+    return literal(escaped_byte(cursor_, c));
   }
 
   Node numbered_reference(unsigned char first) {
-    const std::size_t start = at_;
+    const std::size_t start = cursor_.at;
     std::uint32_t number = static_cast<std::uint32_t>(first - '0');
-    while (more() && text_[at_] >= '0' && text_[at_] <= '9' && number <= max_count) {
-      number = number * 10 + static_cast<std::uint32_t>(byte() - '0');
+    while (cursor_.more() && cursor_.text[cursor_.at] >= '0' && cursor_.text[cursor_.at] <= '9' &&
+           number <= max_count) {
+      number = number * 10 + static_cast<std::uint32_t>(cursor_.byte() - '0');
     }
     if (number < 10 || first >= '8' || number <= groups_) return leaf(NodeKind::back_reference);
-    at_ = start;
-    return literal(octal(first, 2));
+    cursor_.at = start;
+    return literal(octal(cursor_, first, 2));
   }
 
   Node group_reference() {
-    if (next_is("<") || next_is("'")) stop("subroutine call \\g<...>");
-    if (take("{")) {
-      until("}");
+    if (cursor_.next_is("<") || cursor_.next_is("'")) cursor_.stop("subroutine call \\g<...>");
+    if (cursor_.take("{")) {
+      cursor_.until("}");
       return leaf(NodeKind::back_reference);
     }
-    if (!take("-")) take("+");
-    const std::size_t first = at_;
-    while (more() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
-    if (at_ == first) stop("\\g without a number");
+    if (!cursor_.take("-")) cursor_.take("+");
+    const std::size_t first = cursor_.at;
+    while (cursor_.more() && cursor_.text[cursor_.at] >= '0' && cursor_.text[cursor_.at] <= '9') ++cursor_.at;
+    if (cursor_.at == first) cursor_.stop("\\g without a number");
     return leaf(NodeKind::back_reference);
   }
 
   Node named_reference() {
-    if (take("{")) {
-      until("}");
-    } else if (take("<")) {
-      until(">");
-    } else if (take("'")) {
-      until("'");
+    if (cursor_.take("{")) {
+      cursor_.until("}");
+    } else if (cursor_.take("<")) {
+      cursor_.until(">");
+    } else if (cursor_.take("'")) {
+      cursor_.until("'");
     } else {
-      stop("\\k without a name");
+      cursor_.stop("\\k without a name");
     }
     return leaf(NodeKind::back_reference);
-  }
-
-  unsigned char octal(unsigned char first, int more_digits) {
-    std::uint32_t value = static_cast<std::uint32_t>(first - '0');
-    while (more_digits-- > 0 && more() && text_[at_] >= '0' && text_[at_] <= '7') {
-      value = value * 8 + static_cast<std::uint32_t>(byte() - '0');
-    }
-    if (value > 255) stop("octal escape above \\377");
-    return static_cast<unsigned char>(value);
-  }
-
-  std::uint32_t number_in_braces(std::uint32_t radix) {
-    const std::string_view digits = until("}");
-    std::uint32_t value = 0;
-    for (const char digit : digits) {
-      const int v = hex_value(static_cast<unsigned char>(digit));
-      if (v < 0 || static_cast<std::uint32_t>(v) >= radix || value > 255) stop("bad number in braces");
-      value = value * radix + static_cast<std::uint32_t>(v);
-    }
-    if (digits.empty() || value > 255) stop("bad number in braces");
-    return value;
-  }
-
-  unsigned char hexadecimal() {
-    if (take("{")) return static_cast<unsigned char>(number_in_braces(16));
-    std::uint32_t value = 0;
-    for (int i = 0; i < 2 && more() && hex_value(static_cast<unsigned char>(text_[at_])) >= 0; ++i) {
-      value = value * 16 + static_cast<std::uint32_t>(hex_value(byte()));
-    }
-    return static_cast<unsigned char>(value);
-  }
-
-  /// Escapes that stand for one byte, inside and outside of classes.
-  unsigned char escaped_byte(unsigned char c) {
-    switch (c) {
-      case 'a': return 0x07;
-      case 'e': return 0x1b;
-      case 'f': return 0x0c;
-      case 'n': return 0x0a;
-      case 'r': return 0x0d;
-      case 't': return 0x09;
-      case '0': return octal('0', 2);
-      case 'o':
-        if (!take("{")) stop("\\o without {");
-        return static_cast<unsigned char>(number_in_braces(8));
-      case 'x': return hexadecimal();
-      case 'c': {
-        const unsigned char letter = byte();
-        return static_cast<unsigned char>((letter >= 'a' && letter <= 'z' ? letter - 32 : letter) ^ 0x40);
-      }
-      default: break;
-    }
-    const bool word = named_class(ClassName::word).test(c) && c != '_';
-    if (word) stop(std::string("escape \\") + static_cast<char>(c));
-    return c;
-  }
-
-  /// One member of a bracket expression: a class of bytes, or one byte that may begin a range.
-  struct Member {
-    ByteSet bytes;
-    std::optional<unsigned char> single;
-  };
-
-  static Member single_member(unsigned char c) {
-    Member member;
-    member.bytes.set(c);
-    member.single = c;
-    return member;
-  }
-
-  Member member() {
-    const unsigned char c = byte();
-    if (c == '[' && (next_is(":") || next_is(".") || next_is("="))) {
-      if (const auto found = posix_member()) return {*found, std::nullopt};
-    }
-    if (c != '\\') return single_member(c);
-    const unsigned char escaped = byte();
-    if (const auto bytes = escaped_class(escaped)) return {*bytes, std::nullopt};
-    if (escaped == 'b') return single_member(0x08);
-    if (escaped >= '1' && escaped <= '7') return single_member(octal(escaped, 2));
-    if (escaped == '8' || escaped == '9') return single_member(escaped);
-    return single_member(escaped_byte(escaped));
-  }
-
-  /// "[:name:]" when it is one; PCRE2 looks for the matching ":]" before anything that ends a class.
-  std::optional<ByteSet> posix_member() {
-    const char mark = text_[at_];
-    std::size_t end = at_ + 1;
-    for (; end + 1 < text_.size(); ++end) {
-      if (text_[end] == mark && text_[end + 1] == ']') break;
-      if (text_[end] == '\\' && (text_[end + 1] == ']' || text_[end + 1] == '\\')) {
-        ++end;
-      } else if ((text_[end] == '[' && text_[end + 1] == mark) || text_[end] == ']') {
-        return std::nullopt;
-      }
-    }
-    if (end + 1 >= text_.size()) return std::nullopt;
-    if (mark != ':') stop("POSIX collating element");
-    std::string_view name = text_.substr(at_ + 1, end - at_ - 1);
-    const bool negated = name.starts_with('^');
-    if (negated) name.remove_prefix(1);
-    const auto bytes = posix_class(name, flags_.caseless);
-    if (!bytes) stop("unknown POSIX class");
-    at_ = end + 2;
-    return negated ? ~*bytes : *bytes;
-  }
-
-  ByteSet bracket() {
-    const bool negated = take("^");
-    ByteSet classes;
-    ByteSet singles;  // only these are subject to case folding
-    for (bool first = true;; first = false) {
-      if (!first && take("]")) break;
-      if (next_is("\\E") || next_is("\\Q")) stop("quotation in a class");
-      const Member from = member();
-      const bool range = from.single && next_is("-") && at_ + 1 < text_.size() && text_[at_ + 1] != ']';
-      if (!range) {
-        (from.single ? singles : classes) |= from.bytes;
-        continue;
-      }
-      ++at_;
-      if (next_is("\\E") || next_is("\\Q")) stop("quotation in a class");
-      const Member to = member();
-      if (!to.single || *to.single < *from.single) stop("bad range in a class");
-      for (unsigned c = *from.single; c <= *to.single; ++c) singles.set(c);
-    }
-    const ByteSet bytes = classes | (flags_.caseless ? fold_case(singles) : singles);
-    return negated ? ~bytes : bytes;
   }
 
   /// What follows "(": a group, or nothing for an option setting, which alone outlives its parenthesis.
@@ -441,18 +291,18 @@ class Parser {
   }
 
   std::optional<Node> group() {
-    if (next_is("*")) stop("(*VERB)");
-    if (!take("?")) return flags_.no_auto_capture ? body() : capture();
-    if (take(":")) return body();
-    if (take(">")) return around(NodeKind::atomic, body());
-    if (take("=")) return look_around(false, false);
-    if (take("!")) return look_around(true, false);
-    if (take("<=")) return look_around(false, true);
-    if (take("<!")) return look_around(true, true);
-    if (take("P<") || take("<")) return named_capture(">");
-    if (take("'")) return named_capture("'");
-    if (take("P=")) {
-      until(")");
+    if (cursor_.next_is("*")) cursor_.stop("(*VERB)");
+    if (!cursor_.take("?")) return flags_.no_auto_capture ? body() : capture();
+    if (cursor_.take(":")) return body();
+    if (cursor_.take(">")) return around(NodeKind::atomic, body());
+    if (cursor_.take("=")) return look_around(false, false);
+    if (cursor_.take("!")) return look_around(true, false);
+    if (cursor_.take("<=")) return look_around(false, true);
+    if (cursor_.take("<!")) return look_around(true, true);
+    if (cursor_.take("P<") || cursor_.take("<")) return named_capture(">");
+    if (cursor_.take("'")) return named_capture("'");
+    if (cursor_.take("P=")) {
+      cursor_.until(")");
       return leaf(NodeKind::back_reference);
     }
     return options();
@@ -460,7 +310,7 @@ class Parser {
 
   Node body() {
     Node inner = choice();
-    if (!take(")")) stop("missing )");
+    if (!cursor_.take(")")) cursor_.stop("missing )");
     return inner;
   }
 
@@ -472,7 +322,7 @@ class Parser {
   }
 
   Node named_capture(std::string_view terminator) {
-    until(terminator);
+    cursor_.until(terminator);
     return capture();
   }
 
@@ -486,9 +336,9 @@ class Parser {
   std::optional<Node> options() {
     Flags changed = flags_;
     bool on = true;
-    if (take("^")) changed = Flags{false, false, false, false, false};
+    if (cursor_.take("^")) changed = Flags{false, false, false, false, false};
     for (;;) {
-      const unsigned char c = byte();
+      const unsigned char c = cursor_.byte();
       switch (c) {
         case '-': on = false; break;
         case 'i': changed.caseless = on; break;
@@ -498,18 +348,17 @@ class Parser {
         case 'U':
         case 'J': break;  // greediness and duplicate names do not change what matches
         case 'x':
-          if (next_is("x")) stop("(?xx)");
+          if (cursor_.next_is("x")) cursor_.stop("(?xx)");
           changed.extended = on;
           break;
         case ')': flags_ = changed; return std::nullopt;
         case ':': flags_ = changed; return body();
-        default: --at_; stop("(?" + std::string(1, static_cast<char>(c)));
+        default: --cursor_.at; cursor_.stop("(?" + std::string(1, static_cast<char>(c)));
       }
     }
   }
 
-  std::string_view text_;
-  std::size_t at_ = 0;
+  Cursor cursor_;
   std::size_t depth_ = 0;
   std::uint32_t groups_ = 0;
   bool quoting_ = false;
