@@ -53,6 +53,24 @@ UpstreamHeaders upstream_headers(const std::vector<config::HeaderRule>& rules) {
   return result;
 }
 
+// In the words of the loader's other messages: the place with line and column, then what to do.
+std::string rule_error_text(const waf::RuleSetError& error, const config::WafRulesLevel& innermost) {
+  std::uint32_t column = 1;
+  for (const auto* level = &innermost; level != nullptr; level = level->parent.get()) {
+    for (const auto& piece : level->pieces) {
+      if (piece.position.file == error.location().file && piece.position.line == error.location().line) {
+        column = piece.position.column;
+      }
+    }
+  }
+  std::string text = error.message();
+  if (!error.location().file.empty()) {
+    text += fmt::format(" in {}:{}:{}", error.location().file, error.location().line, column);
+  }
+  if (!error.remedy().empty()) text.append("; ").append(error.remedy());
+  return text;
+}
+
 // A location without proxy_pass never speaks TLS to anybody; one with variables may get an https:// URL.
 bool may_use_tls(const config::Location& location) {
   return location.proxy_pass && (location.proxy_pass->tls || location.proxy_pass->target);
@@ -163,7 +181,9 @@ LocationRuntime Builder::build_location(const config::Server& server, const conf
   runtime.server = &server;
   runtime.error_log = error_log(settings.error_log);
   runtime.access_log = access_log(*settings.access_log);
-  if (settings.modsecurity) runtime.rules = rules(settings.waf_rules);
+  // Rules are loaded where the WAF is off too, as the connector does: an error in them should not wait until it is on.
+  if (settings.modsecurity || settings.waf_rules) runtime.rules = rules(settings.waf_rules);
+  if (!settings.modsecurity) runtime.rules = nullptr;
   if (may_use_tls(location)) {
     const ClientTls tls = client_tls(settings.proxy_ssl, location.position);
     runtime.client_tls = tls.context;
@@ -220,7 +240,11 @@ std::shared_ptr<const waf::RuleSet> Builder::rules(const std::shared_ptr<const c
     source.levels.push_back(std::move(pieces));
   }
   std::reverse(source.levels.begin(), source.levels.end());  // outermost first
-  compiled = shared_.rule_sets.compile(source);
+  try {
+    compiled = shared_.rule_sets.compile(source);
+  } catch (const waf::RuleSetError& error) {
+    throw std::runtime_error(rule_error_text(error, *innermost));
+  }
   return compiled;
 }
 
