@@ -210,11 +210,11 @@ void ListeningSockets::merge(ListeningSockets other) {
   }
 }
 
-void ListeningSockets::retain(std::span<const WantedAddress> wanted) {
+void ListeningSockets::retain(std::span<const WantedAddress> wanted, UnixFiles files) {
   for (auto group = groups_.begin(); group != groups_.end();) {
     const auto found = std::ranges::find(wanted, group->first, &WantedAddress::address);
     if (found == wanted.end()) {
-      if (is_unix(group->first)) ::unlink(group->first.path().c_str());
+      if (files == UnixFiles::remove && is_unix(group->first)) ::unlink(group->first.path().c_str());
       group = groups_.erase(group);
       continue;
     }

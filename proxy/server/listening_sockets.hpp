@@ -52,10 +52,11 @@ class ListeningSockets {
 
   /// Adds the sockets of `other`.
   void merge(ListeningSockets other);
-  /// Closes what is not wanted (and removes a Unix socket's file), and gives the rest its new backlog.
-  void retain(std::span<const WantedAddress> wanted);
-  /// Closes everything; the files of Unix sockets are removed unless another process goes on with them.
+  /// Whether closing a Unix socket removes its file: not in a process that only has copies of the descriptors.
   enum class UnixFiles : std::uint8_t { remove, keep };
+  /// Closes what is not wanted, and gives the rest its new backlog.
+  void retain(std::span<const WantedAddress> wanted, UnixFiles files);
+  /// Closes everything.
   void close(UnixFiles files);
 
   [[nodiscard]] const Groups& groups() const noexcept { return groups_; }

@@ -81,7 +81,7 @@ TEST(ListeningSockets, a_change_opens_what_is_new_and_closes_what_is_gone) {
   ASSERT_EQ(opened.groups().size(), 1u);
   EXPECT_EQ(opened.groups().begin()->first, fresh.address);
   held.merge(std::move(opened));
-  held.retain(after);
+  held.retain(after, ListeningSockets::UnixFiles::remove);
   ASSERT_EQ(held.groups().size(), 2u);
   EXPECT_EQ(held.groups().at(kept.address)[0].get(), kept_fd);
   EXPECT_FALSE(held.groups().contains(gone.address));
