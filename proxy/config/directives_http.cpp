@@ -71,6 +71,40 @@ std::string show_add_header(const Level& level) {
   return text;
 }
 
+// Blocks of one level add up; a level that has none takes its parent's.
+void set_types(const Use& use) {
+  auto& binder = *use.level.binder;
+  auto types = use.first || !use.level.settings->types ? std::make_shared<MimeTypes>()
+                                                       : std::make_shared<MimeTypes>(*use.level.settings->types);
+  for (const auto& entry : use.statement.block) {
+    if (entry.has_block) {
+      binder.reporter().error(entry.place(), fmt::format("unexpected block in \"{}\"", use.row.name));
+      continue;
+    }
+    for (std::size_t i = 1; i <= entry.argument_count(); ++i) {
+      std::string extension = entry[i];
+      for (char& c : extension) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+      }
+      auto [found, added] = types->try_emplace(extension, entry.name());
+      if (added) continue;
+      binder.warn(entry, i,
+                  fmt::format("duplicate extension \"{}\", content type: \"{}\", previous content type: \"{}\"",
+                              entry[i], entry.name(), found->second));
+      found->second = entry.name();
+    }
+  }
+  use.level.settings->types = std::move(types);
+}
+std::string show_types(const Level& level) {
+  std::string text;
+  if (level.settings == nullptr || !level.settings->types) return text;
+  for (const auto& [extension, type] : *level.settings->types) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : "; ", type, extension);
+  }
+  return text;
+}
+
 void set_internal(const Use& use) { use.level.location->internal = true; }
 std::string show_internal(const Level& level) {
   return level.location != nullptr && level.location->internal ? "set" : "";
@@ -129,6 +163,14 @@ const Directive kRows[] = {
      kOne,
      {set_server_tokens, show_server_tokens, "on | off | build"},
      "Whether answers name the version."},
+    {"types",
+     kHsl,
+     kBlock,
+     {set_types, show_types, "{ MIME-TYPE EXTENSION...; ... }"},
+     "Content type of our own answers by the extension of the URI.",
+     Support::full,
+     Phase::settings,
+     "text/html html; image/gif gif; image/jpeg jpg"},
     {"default_type", kHsl, kOne, text<&L::default_type>("MIME-TYPE"), "Content type of our own answers."},
     {"client_max_body_size", kHsl, kOne, size<&L::client_max_body_size, Gigabytes::accepted>(),
      "Largest request body; more is answered 413; 0 is no limit."},

@@ -39,7 +39,6 @@ const Directive kRows[] = {
     missing("etag", kHsl),
     missing("if_modified_since", kHsl),
     missing("max_ranges", kHsl),
-    missing("types", kHsl),
     missing("proxy_set_body", kHsl),
     missing("proxy_bind", kHsl),
     missing("proxy_limit_rate", kHsl),

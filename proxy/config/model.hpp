@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -135,6 +136,9 @@ struct ResolverSettings {
   bool ipv6 = true;
 };
 
+/// `types`: content type by the lower-case extension of the URI, without its dot.
+using MimeTypes = std::map<std::string, std::string, std::less<>>;
+
 /// Everything that http, server and location levels may set and locations inherit.
 struct LocationSettings {
   enum class LingeringClose : std::uint8_t { off, on, always };
@@ -164,6 +168,7 @@ struct LocationSettings {
   bool server_name_in_redirect = false;
   bool chunked_transfer_encoding = true;
   std::string default_type = "text/plain";
+  std::shared_ptr<const MimeTypes> types;  ///< null: nginx's three (html, gif, jpg)
   std::string root = "html";
 
   // proxy
