@@ -12,6 +12,7 @@
 #include <modsecurity/rules_set.h>
 
 #include "waf/fastpath/pattern_translation.hpp"
+#include "waf/fastpath/seclang_lexer.hpp"
 
 namespace gatehouse::waf::fastpath {
 namespace {
@@ -35,6 +36,22 @@ namespace {
     }
   }
   return [ids = std::move(ids)](const Rule& rule) { return ids.contains(rule.id); };
+}
+
+/// Whether a removal by tag or message may take out a rule that others depend on, without our knowing.
+[[nodiscard]] bool macro_in_removed_text(const RuleList& rules, const modsecurity::RulesSet& loaded) {
+  const bool by_tag = !loaded.m_exceptions.m_remove_rule_by_tag.empty();
+  const bool by_message = !loaded.m_exceptions.m_remove_rule_by_msg.empty();
+  return std::ranges::any_of(rules.rules, [&](const Rule& rule) {
+    const bool steers = std::ranges::any_of(rule.actions, [](const Action& action) {
+      return action.kind == ActionKind::setvar || action.kind == ActionKind::skip_after;
+    });
+    const bool macro = std::ranges::any_of(rule.actions, [&](const Action& action) {
+      return holds_macro(action.argument) &&
+             ((by_tag && action.kind == ActionKind::tag) || (by_message && action.kind == ActionKind::msg));
+    });
+    return steers && macro;
+  });
 }
 
 /// What is not in the rules themselves but would make the library do more than the plan knows.
@@ -101,6 +118,14 @@ UnderstoodRules understand(std::span<const RuleSource> sources, modsecurity::Rul
     return result;
   }
   result.rules = std::move(read.rules);
+  if (result.rules.audits_everything) {
+    result.refusal = "SecAuditEngine On writes a record of every request";
+    return result;
+  }
+  if (macro_in_removed_text(result.rules, loaded)) {
+    result.refusal = "SecRuleRemoveByTag or ByMsg, and a rule whose tag or message holds a macro decides what runs";
+    return result;
+  }
   result.check = cross_check(result.rules, loaded, engine);
   if (result.check.mismatch) {
     result.refusal = "read differently from the library: " + words(*result.check.mismatch);

@@ -28,7 +28,6 @@ constexpr std::array phase_index{modsecurity::ConnectionPhase,   modsecurity::Re
 /// Where the library's own name differs from the one in rules.
 [[nodiscard]] std::string_view shown_name(VariableKind kind) {
   switch (kind) {
-    case VariableKind::multipart_semicolon_missing: return "MULTIPART_MISSING_SEMICOLON";
     case VariableKind::reqbody_processor_error_msg: return "PROCESSOR_ERROR_MSG";
     case VariableKind::status_line: return "STATUS";
     case VariableKind::unique_id: return "UNIQUEID";

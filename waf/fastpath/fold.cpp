@@ -229,17 +229,31 @@ class Folder {
   }
 
   /// Why one match of this link alone must be seen by the library; setvar runs even if the chain fails later.
-  [[nodiscard]] static std::string setvar_alarm(const Rule& link, bool constant) {
+  [[nodiscard]] std::string setvar_alarm(const Rule& link, bool constant) const {
     for (const auto& action : link.actions) {
       if (action.kind != ActionKind::setvar) continue;
       const auto set = parse_setvar(action.argument);
       if (!set) return "setvar is not understood";
       if (set->collection != VariableKind::tx) return "setvar writes " + std::string(name(set->collection));
       const bool sum = set->operation == SetVar::Operation::sum || set->operation == SetVar::Operation::subtract;
-      if (sum && !constant && constant_text(set->name)) return "setvar adds to a score";
+      const auto member = constant_text(set->name);
+      if (sum && !constant && member && may_be_read(*member)) return "setvar adds to a score";
       if (set->operation == SetVar::Operation::unset && !constant) return "setvar removes a member";
     }
     return {};
+  }
+
+  /// Whether some condition looks at the TX member; a counter that only makes up names of others is none.
+  [[nodiscard]] bool may_be_read(const std::string& member) const {
+    const auto reads = [&](const Rule& rule) {
+      const bool target = std::ranges::any_of(rule.variables, [&](const Variable& variable) {
+        return variable.kind == VariableKind::tx && chooses_member(variable, member);
+      });
+      return target || (rule.op && rule.op->has_macro &&
+                        lower_case(rule.op->parameter).find(lower_case(member)) != std::string::npos);
+    };
+    return std::ranges::any_of(rules_.rules,
+                               [&](const Rule& rule) { return reads(rule) || std::ranges::any_of(rule.chain, reads); });
   }
 
   void unconditional(const Rule& rule, Reach reach) {

@@ -369,6 +369,7 @@ struct RuleList {
   std::vector<Rule> rules;                          ///< heads, actions and markers in file order
   std::array<DefaultActions, 6> default_actions{};  ///< by phase
   std::vector<TargetUpdate> target_updates;
+  bool audits_everything = false;      ///< some SecAuditEngine says On: every request leaves a record
   std::vector<Origin> action_updates;  ///< SecRuleUpdateActionById: seen, not modelled
 };
 

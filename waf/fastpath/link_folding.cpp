@@ -148,6 +148,17 @@ void fold_writes(const Rule& rule, const TxState& state, std::vector<std::string
 
 }  // namespace
 
+bool chooses_member(const Variable& target, const std::string& member) {
+  switch (target.selector) {
+    case SelectorKind::exact: return equal_ignoring_case(target.text, member);
+    case SelectorKind::regex: return name_matches(target.text, member);
+    case SelectorKind::whole:
+    case SelectorKind::xpath:
+    case SelectorKind::macro: return true;
+  }
+  return true;
+}
+
 std::optional<SetVar> parse_setvar(std::string_view argument) {
   SetVar result;
   if (argument.starts_with('!')) {

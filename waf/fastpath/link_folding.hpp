@@ -31,6 +31,9 @@ struct SetVar {
 /// "tx.a_%{tx.0}=+1" -> parts; nullopt when the text is not understood.
 [[nodiscard]] std::optional<SetVar> parse_setvar(std::string_view argument);
 
+/// Whether a TX target chooses the member of this name.
+[[nodiscard]] bool chooses_member(const Variable& target, const std::string& member);
+
 /// Folds the condition of `rule` (one link). `run_time` names the TX members that earlier links of the same chain
 /// write.
 [[nodiscard]] FoldedLink fold_link(const Rule& rule, const TxState& state, const std::vector<std::string>& run_time);

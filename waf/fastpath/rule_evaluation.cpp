@@ -201,11 +201,11 @@ bool RuleEvaluation::look_at_tx(const CompiledLink& link, const CompiledTarget& 
     const auto count = writes->size();
     for (std::size_t i = 0; i < count; ++i) {
       const Written written = (*writes)[i];
-      if (!written.name_known) return take_to_hold(link);
-      if (!target.chooses(written.name, exact_)) continue;
+      // Under a name that is not known it may be chosen; only one that surely is, replaces what was there before.
+      if (written.name_known && !target.chooses(written.name, exact_)) continue;
       if (!written.value_known) return take_to_hold(link);
-      written_here = true;
-      if (look_at(link, {VariableKind::tx, written.name, written.value}, need_all)) holds = true;
+      written_here = written_here || written.name_known;
+      if (look_at(link, {VariableKind::tx, written.name, written.value, written.name_known}, need_all)) holds = true;
       if (holds && !need_all) return true;
     }
   }

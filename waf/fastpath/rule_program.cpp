@@ -47,7 +47,9 @@ using Kind = VariableKind;
     case Kind::response_status:
     case Kind::response_headers:
     case Kind::response_headers_names: return true;
-    default: return RequestValues::models(kind) || unset_without_parts(kind);
+    // No request that we parse has an XML document.
+    case Kind::xml: return true;
+    default: return RequestValues::models(kind);
   }
 }
 
@@ -69,7 +71,7 @@ bool of_response(Kind kind) noexcept {
   }
 }
 
-bool unset_without_parts(Kind kind) noexcept {
+bool set_by_parts(Kind kind) noexcept {
   switch (kind) {
     case Kind::files:
     case Kind::files_combined_size:
@@ -118,7 +120,7 @@ bool depends_on_body(Kind kind) noexcept {
     case Kind::request_body:
     case Kind::request_body_length:
     case Kind::url_encoded_error: return true;
-    default: return unset_without_parts(kind);
+    default: return set_by_parts(kind);
   }
 }
 

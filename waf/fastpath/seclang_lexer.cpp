@@ -172,7 +172,9 @@ Variable SeclangLexer::target() {
   const auto text = word();
   const auto kind = find_by_name<VariableKind>(text, variable_kind_count);
   if (!kind) fail("unknown variable " + std::string(text));
-  variable.kind = *kind;
+  // Another name of the same variable.
+  variable.kind =
+      *kind == VariableKind::multipart_semicolon_missing ? VariableKind::multipart_missing_semicolon : *kind;
   if (peek() == ':' || peek() == '.') {
     advance(1);
     selector(variable);

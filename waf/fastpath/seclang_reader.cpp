@@ -138,6 +138,7 @@ class Reader {
     if (!known) throw NotUnderstood{where, "unknown directive " + word};
     const auto line = lexer.rest_of_line();
     refuse_second_directive(line, where);
+    if (equal_ignoring_case(word, "SecAuditEngine") && equal_ignoring_case(line, "On")) rules_.audits_everything = true;
   }
 
   // The scanner does not care for line ends: a second directive could follow on the same line.

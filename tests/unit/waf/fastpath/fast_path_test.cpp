@@ -37,6 +37,18 @@ class Pair {
     fired_ = !findings.none();
     return skipped;
   }
+  /// The same for a response to a request that was clean.
+  bool clean_response(const WafRequest& request, int status, std::string_view body,
+                      std::vector<HeaderView> headers = {}) {
+    const test::RequestViews views(request);
+    headers.push_back({"Content-Type", "text/html"});
+    const ResponseInput response{status, "HTTP/1.1", headers, {{&body, 1}, {}, false}};
+    EXPECT_TRUE(worker_->check_request(views.input()).clean());
+    const bool skipped = worker_->check_response(response).clean();
+    const auto findings = oracle().run(*pair_.rules, views.input(), &response);
+    EXPECT_EQ(skipped, findings.none()) << body << findings.what;
+    return skipped;
+  }
   [[nodiscard]] bool fired() const { return fired_; }
 
  private:
@@ -140,6 +152,23 @@ TEST(FastPath, GivesJsonAndFormsToTheRulesAsArguments) {
   request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
   request.body = "a=b&e%76il=1";
   EXPECT_FALSE(pair.clean(request));
+}
+
+TEST(FastPath, ChecksResponsesWithTheRulesOfTheirPhases) {
+  Pair pair(
+      "SecResponseBodyAccess On\nSecResponseBodyMimeType text/html\n"
+      "SecRule RESPONSE_BODY \"@rx ORA-[0-9]{4}\" \"id:1,phase:4,deny\"\n"
+      "SecRule RESPONSE_STATUS \"!@rx ^404$\" \"id:2,phase:4,deny,chain\"\n"
+      "SecRule RESPONSE_BODY \"@rx Server Error\" \"t:none\"\n"
+      "SecRule RESPONSE_HEADERS:X-Powered-By \"@rx php\" \"id:3,phase:3,deny\"\n"
+      "SecRule ARGS:debug \"@streq 1\" \"id:4,phase:3,deny\"\n");
+  ASSERT_EQ(pair.refusal(), "");
+  EXPECT_TRUE(pair.clean_response(get("/"), 200, "<p>hello</p>"));
+  EXPECT_FALSE(pair.clean_response(get("/"), 200, "<p>ORA-1234</p>"));
+  EXPECT_FALSE(pair.clean_response(get("/"), 500, "<p>Server Error</p>"));
+  EXPECT_TRUE(pair.clean_response(get("/"), 404, "<p>Server Error</p>"));
+  EXPECT_FALSE(pair.clean_response(get("/"), 200, "x", {{"X-Powered-By", "php"}}));
+  EXPECT_FALSE(pair.clean_response(get("/?debug=1"), 200, "x"));
 }
 
 TEST(FastPath, RefusesWhatItDoesNotModel) {
