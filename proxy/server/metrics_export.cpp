@@ -25,7 +25,7 @@ constexpr std::array kRows = {
 
 using Labels = std::vector<prometheus::ClientMetric::Label>;
 
-constexpr double kMicroseconds = 1e-6;
+constexpr double kMicrosecondsPerSecond = 1e6;  // divided by: 100000 / 1e6 is 0.1, 100000 * 1e-6 is not
 
 /// A histogram summed over threads.
 struct HistogramSum {
@@ -105,10 +105,10 @@ class Exposition {
     std::uint64_t cumulative = 0;
     for (std::size_t i = 0; i < exchange::kLatencyBounds.size(); ++i) {
       cumulative += sum.buckets[i];
-      sample.histogram.bucket.push_back({cumulative, static_cast<double>(exchange::kLatencyBounds[i]) * kMicroseconds});
+      sample.histogram.bucket.push_back({cumulative, static_cast<double>(exchange::kLatencyBounds[i]) / kMicrosecondsPerSecond});
     }
     sample.histogram.sample_count = cumulative + sum.buckets.back();
-    sample.histogram.sample_sum = static_cast<double>(sum.sum_us) * kMicroseconds;
+    sample.histogram.sample_sum = static_cast<double>(sum.sum_us) / kMicrosecondsPerSecond;
     if (sample.histogram.sample_count == 0) return;  // ten thousand silent routes need no lines
     families_[static_cast<std::size_t>(metric)].metric.push_back(std::move(sample));
   }

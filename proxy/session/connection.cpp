@@ -6,6 +6,7 @@
 
 #include "certs/error_queue.hpp"
 #include "certs/server_connection.hpp"
+#include "proxy/exchange/filters/real_address.hpp"
 #include "proxy/exchange/generation.hpp"
 #include "proxy/http/local_reply.hpp"
 #include "proxy/http/proxy_protocol.hpp"
@@ -95,6 +96,7 @@ class Opening {
 
  private:
   io::Task<bool> read_proxy_header();
+  void refuse_proxy_header(std::string_view why);
   io::Task<bool> handshake();
   io::Task<void> answer_plain_http();
   void count_handshake();
@@ -125,6 +127,12 @@ io::Task<bool> Opening::run() {
 
 // The header comes before TLS, so exactly its bytes are taken from the socket: they are looked at first.
 io::Task<bool> Opening::read_proxy_header() {
+  // Where set_real_ip_from names who may tell addresses, nobody else gets to.
+  const auto& trusted = *server_.server->root.settings.set_real_ip_from;
+  if (!trusted.empty() && exchange::match_network(trusted, info_.peer) == nullptr) {
+    refuse_proxy_header("PROXY protocol header from a peer that set_real_ip_from does not name");
+    co_return false;
+  }
   std::array<char, http::kProxyV2Max> bytes{};
   const TimePoint deadline = thread_.reactor.now() + server_.server->settings.proxy_protocol_timeout;
   std::size_t seen = 0;
@@ -153,9 +161,13 @@ io::Task<bool> Opening::read_proxy_header() {
     }
     co_return true;
   }
-  log(LogLevel::info, row(Reason::bad_proxy_protocol).text);
-  thread_.metrics.ends[static_cast<std::size_t>(Reason::bad_proxy_protocol)].add();
+  refuse_proxy_header(row(Reason::bad_proxy_protocol).text);
   co_return false;
+}
+
+void Opening::refuse_proxy_header(std::string_view why) {
+  log(LogLevel::info, why);
+  thread_.metrics.ends[static_cast<std::size_t>(Reason::bad_proxy_protocol)].add();
 }
 
 io::Task<bool> Opening::handshake() {
@@ -183,8 +195,10 @@ io::Task<bool> Opening::handshake() {
     log(LogLevel::info, row(Reason::handshake_timeout).text);
     co_return false;
   }
-  const auto failure = certs::judge_tls_failure(certs::TlsSide::downstream, "SSL_do_handshake() failed", SSL_ERROR_SSL,
-                                                done.error().os_error);
+  const bool protocol_error = done.error().os_error == EPROTO;
+  const auto failure = certs::judge_tls_failure(certs::TlsSide::downstream, "SSL_do_handshake() failed",
+                                                protocol_error ? SSL_ERROR_SSL : SSL_ERROR_SYSCALL,
+                                                protocol_error ? 0 : done.error().os_error);
   const LogLevel level = failure.level == certs::TlsLogLevel::critical ? LogLevel::crit
                          : failure.level == certs::TlsLogLevel::error  ? LogLevel::error
                                                                        : LogLevel::info;

@@ -313,8 +313,12 @@ bool H1Downstream::on_client_event() {
 io::Task<Afterwards> H1Downstream::finish() {
   watch_client(nullptr);
   if (tunneled_) co_return Afterwards::tunneled;
-  if (aborted_) co_return head_sent_ && !response_complete_ ? Afterwards::reset : Afterwards::close;
-  if (!response_complete_) co_return Afterwards::reset;
+  if (head_sent_ && !response_complete_) {
+    // A length or a missing last chunk shows that the response was cut; an end of connection alone would look like its end.
+    const bool visible = chunked_ || response_left_ > 0;
+    co_return visible ? Afterwards::close : Afterwards::reset;
+  }
+  if (aborted_) co_return Afterwards::close;
   if (!keep_alive_) co_return body_finished_&& unread_.empty() ? Afterwards::close : Afterwards::linger;
   continue_due_ = false;
   std::uint64_t drained = 0;
