@@ -65,9 +65,16 @@ TEST(Fold, UnderstandsTwoWaysThatBothSkip) {
 TEST(Fold, TakesAScoreInTheHeadForAnAlarmOfTheHeadAlone) {
   const auto plan = fold_text(
       "SecRule ARGS \"@rx a\" \"id:1,phase:2,pass,nolog,setvar:tx.score=+5,chain\"\n"
-      "SecRule ARGS \"@rx b\" \"t:none\"\n");
+      "SecRule ARGS \"@rx b\" \"t:none\"\n"
+      "SecRule TX:score \"@ge 5\" \"id:2,phase:2,deny\"\n");
   ASSERT_TRUE(live(plan, 1));
   EXPECT_EQ(plan.rules.front().alarm_link, 0U);
+  EXPECT_EQ(class_of(plan, 2), RuleClass::folded) << "on a clean request the score stays unset";
+}
+
+TEST(Fold, TakesACounterThatNoConditionReadsForBenign) {
+  const auto plan = fold_text("SecRule ARGS \"@rx a\" \"id:1,phase:2,pass,nolog,setvar:tx.count=+1\"\n");
+  EXPECT_EQ(class_of(plan, 1), RuleClass::benign);
 }
 
 TEST(Fold, NeedsEveryLinkOfAChainThatOnlyLogsAtItsEnd) {
