@@ -29,34 +29,41 @@ void Descriptor::wait_write(Operation& operation, TimePoint deadline) {
 void Descriptor::extend_read(TimePoint deadline) { reactor_.arm(read_, deadline); }
 void Descriptor::extend_write(TimePoint deadline) { reactor_.arm(write_, deadline); }
 
-void Descriptor::finish(Direction& direction) {
-  Operation* operation = direction.waiting;
+Operation* Descriptor::take(Direction& direction) noexcept {
+  Operation* const operation = direction.waiting;
+  if (operation == nullptr) return nullptr;
   for (Direction* side : {&read_, &write_}) {  // a TLS operation may wait for both
     if (side->waiting != operation) continue;
     side->waiting = nullptr;
     side->disarm();
   }
-  operation->waiter.resume();
+  return operation;
 }
 
-void Descriptor::cancel(Direction& direction) {
-  Operation* operation = std::exchange(direction.waiting, nullptr);
+void Descriptor::finish(Direction& direction) {
+  const Operation* operation = take(direction);
+  if (operation->waiter) operation->waiter.resume();
+}
+
+void Descriptor::cancel(Reactor& reactor, Operation* operation) {
   if (operation == nullptr) return;
-  direction.disarm();
-  if (operation->canceled) return;  // it stood in both directions
   operation->canceled = true;
   if (operation->waiter)
-    reactor_.resume_soon(operation->waiter);
+    reactor.resume_soon(operation->waiter);
   else
     operation->attempt(*operation);  // a watch: it passes the news on by itself
 }
 
 void Descriptor::cancel() {
-  cancel(read_);
-  cancel(write_);
+  // Both are taken out before either is told: a watch may destroy this object.
+  Reactor& reactor = reactor_;
+  Operation* const reading = take(read_);
+  Operation* const writing = take(write_);
+  cancel(reactor, reading);
+  cancel(reactor, writing);
 }
 
-void Descriptor::cancel_read() { cancel(read_); }
+void Descriptor::cancel_read() { cancel(reactor_, take(read_)); }
 
 void Descriptor::forget_read(const Operation& operation) noexcept {
   if (read_.waiting != &operation) return;
@@ -69,20 +76,27 @@ void Descriptor::on_events(std::uint32_t events) {
   if ((events & kGone) != 0) peer_closed = true;
   if ((events & (EPOLLIN | EPOLLPRI | kGone)) != 0) readable = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable = true;
-  // Resuming one side may end the connection and this object with it; the loop's slot says whether it did.
-  const int slot = reactor_.event_index_;
-  if (writable && write_.waiting != nullptr && write_.waiting->attempt(*write_.waiting)) {
-    finish(write_);
-    if (reactor_.events_[static_cast<std::size_t>(slot)].data.ptr != this) return;
+  // What one side does may end the connection and this object with it; the loop's slot, which outlives it, says whether it did.
+  const epoll_event& slot = reactor_.events_[static_cast<std::size_t>(reactor_.event_index_)];
+  if (writable && write_.waiting != nullptr) {
+    Operation& operation = *write_.waiting;
+    const bool over = operation.attempt(operation);
+    if (slot.data.ptr != this) return;  // a watch ended it
+    if (over) finish(write_);
+    if (slot.data.ptr != this) return;
   }
   if (readable && read_.waiting != nullptr && read_.waiting->attempt(*read_.waiting)) finish(read_);
 }
 
 void Descriptor::expire(Timer& timer) {
   auto& direction = static_cast<Direction&>(timer);
-  if (direction.waiting == nullptr) return;
-  direction.waiting->expired = true;
-  direction.owner.finish(direction);
+  Operation* const operation = direction.owner.take(direction);
+  if (operation == nullptr) return;
+  operation->expired = true;
+  if (operation->waiter)
+    operation->waiter.resume();
+  else
+    operation->attempt(*operation);
 }
 
 // ---- Reactor ----

@@ -22,7 +22,8 @@ class Reactor;
 
 /// An operation that waits for a descriptor. `attempt` makes the system call: true when the operation is over (its
 /// result stands in the operation), false when the call would block. Lives in the frame of the coroutine that awaits
-/// it.
+/// it. An operation without a waiter is a watch: `attempt` is called at each event, and once more when it is cancelled
+/// or expires; it returns false to go on watching, and may destroy the watch and its descriptor.
 struct Operation {
   using Attempt = bool (*)(Operation&);
   explicit Operation(Attempt attempt_) noexcept : attempt(attempt_) {}
@@ -70,8 +71,9 @@ class Descriptor {
     Operation* waiting = nullptr;
   };
   void on_events(std::uint32_t events);
+  Operation* take(Direction& direction) noexcept;
   void finish(Direction& direction);
-  void cancel(Direction& direction);
+  static void cancel(Reactor& reactor, Operation* operation);
   static void expire(Timer& timer);
 
   Reactor& reactor_;

@@ -119,7 +119,7 @@ struct Send : StreamOperation<Send> {
 /// Runs the TLS handshake to its end; `timeout` is for the whole of it.
 struct Handshake : StreamOperation<Handshake> {
   Handshake(Stream& stream_, Milliseconds timeout_) noexcept
-      : StreamOperation(stream_, timeout_), until(stream_.socket().reactor().now() + timeout_) {}
+      : StreamOperation(stream_, timeout_), until(SocketOperation::deadline()) {}
   [[nodiscard]] TimePoint deadline() const noexcept { return until; }
   bool try_once();
   bool try_now() { return try_once(); }
