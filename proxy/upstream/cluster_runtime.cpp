@@ -85,9 +85,11 @@ void ClusterRuntime::reconfigure(const config::Upstream& spec) {
   for (const auto& server : spec_.servers) {
     if (server.address) continue;
     const auto known = std::find_if(old.begin(), old.end(), [&](const Name& name) { return name.host == server.host; });
-    names_.push_back({server.host, server.port,
-                      known != old.end() ? std::move(known->resolution) : Resolution(policy_of(spec_, server))});
-    if (known != old.end()) old.erase(known);
+    names_.push_back({server.host, server.port, Resolution(policy_of(spec_, server))});
+    if (known == old.end()) continue;
+    names_.back().resolution = std::move(known->resolution);
+    names_.back().resolution.set_policy(policy_of(spec_, server));
+    old.erase(known);
   }
   cluster_->reconfigure(cluster_spec());
   pool_.reconfigure(keepalive_of(spec_), [](ConnectionPtr connection) { connection->stream.close(); });

@@ -43,6 +43,9 @@ class Resolution {
   /// The first lookup is due at once.
   explicit Resolution(ResolutionPolicy policy) noexcept : policy_(policy) {}
 
+  /// A new configuration's policy: holds from the next outcome on.
+  void set_policy(ResolutionPolicy policy) noexcept { policy_ = policy; }
+
   /// A lookup gave addresses. Their order and repetitions don't matter: a set equal to the known one is no change.
   AddressChange on_answer(std::span<const SocketAddress> addresses, Milliseconds ttl, TimePoint now);
   /// A lookup failed: the known addresses stay (but see OnMissing), and the next lookup backs off.
@@ -51,6 +54,7 @@ class Resolution {
   /// Whether a lookup should start; never true again before its outcome is reported, if the owner calls on_started().
   [[nodiscard]] bool due(TimePoint now) const noexcept { return !in_flight_ && now >= next_refresh_; }
   void on_started() noexcept { in_flight_ = true; }
+  [[nodiscard]] bool in_flight() const noexcept { return in_flight_; }
   /// When the next lookup is due; TimePoint::min() before the first one.
   [[nodiscard]] TimePoint next_refresh() const noexcept { return next_refresh_; }
 
