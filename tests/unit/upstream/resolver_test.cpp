@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "proxy/upstream/cluster_runtime.hpp"
+#include "tests/support/loop.hpp"
 #include "tests/unit/upstream/dns_server.hpp"
 
 namespace gatehouse::upstream {
@@ -16,6 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using test::Loop;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -32,25 +34,6 @@ std::vector<std::string> texts(const LookupResult& result) {
   for (const auto& address : result->addresses) out.push_back(address.ip_string());
   return out;
 }
-
-// A loop that a test leaves by stop(), or fails after 20 s.
-struct Loop {
-  io::Reactor reactor;
-  struct Watchdog : io::Timer {
-    explicit Watchdog(io::Reactor& reactor_)
-        : Timer([](io::Timer& self) {
-            ADD_FAILURE() << "the loop was not left in time";
-            static_cast<Watchdog&>(self).reactor.stop();
-          }),
-          reactor(reactor_) {
-      reactor.arm(*this, reactor.now() + seconds(20));
-    }
-    io::Reactor& reactor;
-  } watchdog{reactor};
-
-  void run() { reactor.run(); }
-  void stop() { reactor.stop(); }
-};
 
 Resolver::Limits quick() {
   Resolver::Limits limits;
