@@ -49,6 +49,17 @@ TEST(Resolution, ValidReplacesTheTtlButNotTheMinimum) {
   EXPECT_EQ(hasty.next_refresh(), at(1));
 }
 
+TEST(Resolution, ANewPolicyHoldsFromTheNextAnswerAndKeepsTheAddresses) {
+  Resolution name({});
+  (void)name.on_answer(std::vector{kA}, seconds(5), at(0));
+  ResolutionPolicy policy;
+  policy.valid = seconds(300);
+  name.set_policy(policy);
+  EXPECT_EQ(name.next_refresh(), at(5));
+  EXPECT_EQ(name.on_answer(std::vector{kA}, seconds(5), at(5)), AddressChange::none);
+  EXPECT_EQ(name.next_refresh(), at(305));
+}
+
 TEST(Resolution, TheOrderOfAnAnswerIsNoChange) {
   Resolution name({});
   (void)name.on_answer(std::vector{kA, kB, kC}, seconds(30), at(0));
