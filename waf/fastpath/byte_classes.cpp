@@ -52,33 +52,57 @@ constexpr ByteClasses blanks = ByteClasses::space | ByteClasses::tab_or_line | B
 // Only these can take part in a fact about neighbours.
 constexpr ByteClasses with_neighbours = ByteClasses::space | ByteClasses::slash | ByteClasses::dot | ByteClasses::dash;
 
-ByteClasses neighbours(std::string_view value) noexcept {
-  ByteClasses found = ByteClasses::none;
-  for (std::size_t i = 0; i + 1 < value.size(); ++i) {
-    const char next = value[i + 1];
-    switch (value[i]) {
-      case ' ':
-        if (next == ' ') found = found | ByteClasses::blank_run;
-        if (next == '/' || next == '(') found = found | ByteClasses::blank_before_open;
-        break;
-      case '/':
-        if (next == '/') found = found | ByteClasses::double_slash;
-        if (next == '*') found = found | ByteClasses::comment_open;
-        break;
-      case '.':
-        if (next == '/') found = found | ByteClasses::dot_ends_segment;
-        break;
-      case '*':
-        if (next == '/') found = found | ByteClasses::comment_close;
-        break;
-      case '-':
-        if (next == '-') found = found | ByteClasses::double_dash;
-        break;
-      default: break;
-    }
+// What takes part in a fact about neighbours, as an index of the table of pairs.
+enum Role : std::uint8_t { none_of_these, a_space, a_slash, a_dot, a_star, a_dash, an_open, role_count };
+
+constexpr Role role_of(unsigned char c) {
+  switch (c) {
+    case ' ': return a_space;
+    case '/': return a_slash;
+    case '.': return a_dot;
+    case '*': return a_star;
+    case '-': return a_dash;
+    case '(': return an_open;
+    default: return none_of_these;
   }
-  if (value.back() == '.') found = found | ByteClasses::dot_ends_segment;
-  return found;
+}
+
+constexpr auto make_roles() {
+  std::array<std::uint8_t, 256> roles{};
+  for (std::size_t i = 0; i < roles.size(); ++i) roles[i] = role_of(static_cast<unsigned char>(i));
+  return roles;
+}
+constexpr std::array<std::uint8_t, 256> roles = make_roles();
+
+constexpr std::size_t row_size = 8;  // a power of two above role_count
+constexpr auto make_pairs() {
+  std::array<std::uint32_t, role_count * row_size> pairs{};
+  const auto fact = [&pairs](Role first, Role second, ByteClasses what) {
+    pairs[first * row_size + second] |= static_cast<std::uint32_t>(what);
+  };
+  fact(a_space, a_space, ByteClasses::blank_run);
+  fact(a_space, a_slash, ByteClasses::blank_before_open);
+  fact(a_space, an_open, ByteClasses::blank_before_open);
+  fact(a_slash, a_slash, ByteClasses::double_slash);
+  fact(a_slash, a_star, ByteClasses::comment_open);
+  fact(a_dot, a_slash, ByteClasses::dot_ends_segment);
+  fact(a_star, a_slash, ByteClasses::comment_close);
+  fact(a_dash, a_dash, ByteClasses::double_dash);
+  return pairs;
+}
+constexpr auto pairs = make_pairs();
+
+// Branchless: these characters come as the text pleases, so a branch would be mispredicted half of the time.
+ByteClasses neighbours(std::string_view value) noexcept {
+  std::uint32_t found = 0;
+  std::size_t before = none_of_these;
+  for (const char c : value) {
+    const std::size_t here = roles[static_cast<unsigned char>(c)];
+    found |= pairs[before * row_size + here];
+    before = here;
+  }
+  if (before == a_dot) found |= static_cast<std::uint32_t>(ByteClasses::dot_ends_segment);
+  return static_cast<ByteClasses>(found);
 }
 
 }  // namespace

@@ -65,6 +65,10 @@ ExactOperator::ExactOperator(ExactOperator&&) noexcept = default;
 ExactOperator& ExactOperator::operator=(ExactOperator&&) noexcept = default;
 
 std::optional<ExactOperator> ExactOperator::compile(const Operator& op, std::string& refusal) {
+  if (op.has_macro && (op.kind == OperatorKind::validate_byte_range || op.kind == OperatorKind::ip_match)) {
+    refusal = "a macro in the parameter of @" + std::string(name(op.kind));
+    return std::nullopt;
+  }
   ExactOperator compiled(op.kind, op.negated, op.parameter);
   switch (op.kind) {
     case OperatorKind::begins_with:

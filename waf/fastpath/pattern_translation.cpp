@@ -115,13 +115,23 @@ bool re2_takes(const std::string& text) {
 
 std::string byte_set_pattern(const ByteSet& bytes) {
   if (bytes.none()) return "[^\\x00-\\xff]";
+  static constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
+  const auto append = [&text](unsigned byte) {
+    text += "\\x";
+    text += digits[byte >> 4];
+    text += digits[byte & 0x0f];
+  };
   std::size_t members = 0;
   for (unsigned first = 0; first < 256; ++first) {
     if (!bytes.test(first)) continue;
     unsigned last = first;
     while (last < 255 && bytes.test(last + 1)) ++last;
-    text += last == first ? fmt::format("\\x{:02x}", first) : fmt::format("\\x{:02x}-\\x{:02x}", first, last);
+    append(first);
+    if (last > first) {
+      text += '-';
+      append(last);
+    }
     members += last - first + 1;
     first = last;
   }
@@ -145,12 +155,38 @@ struct Written {
   bool exact = false;
 };
 
-/// RE2's limits on counts depend on how repeats nest: widen until it compiles.
+/// How large a pattern gets for RE2 when counts above `max_count` are open.
+struct Size {
+  std::uint64_t nested_counts = 1;  ///< the largest product of counts inside each other; RE2 takes up to 1000
+  std::uint64_t instructions = 1;   ///< an upper bound, for texts of bytes
+};
+
+Size size_of(const Node& node, std::uint32_t max_count) {
+  Size size;
+  for (const Node& child : node.children) {
+    const Size part = size_of(child, max_count);
+    size.nested_counts = std::max(size.nested_counts, part.nested_counts);
+    size.instructions += part.instructions;
+  }
+  if (node.kind != NodeKind::repeat) return size;
+  const std::uint64_t min = std::min(node.min, max_count);
+  const std::uint64_t copies = std::max<std::uint64_t>(node.max > max_count ? min : node.max, 1);
+  constexpr std::uint64_t enough = std::uint64_t{1} << 32;  // products stay far from overflow
+  size.nested_counts = std::min(size.nested_counts * copies, enough);
+  size.instructions = std::min(size.instructions * (copies + 1), enough);
+  return size;
+}
+
+/// Widens counts until RE2 takes the pattern. Small ones are not tried out: compiling each would double the loading time.
 std::optional<Written> write_for_re2(const Node& tree) {
+  constexpr std::uint64_t most_nested = 1000;
+  constexpr std::uint64_t surely_small = 20000;
   for (const std::uint32_t max_count : {1000u, 250u, 60u, 15u, 4u, 1u}) {
+    const Size size = size_of(tree, max_count);
+    if (size.nested_counts > most_nested) continue;
     Writer writer(max_count);
     writer.write(tree);
-    if (re2_takes(writer.text())) return Written{writer.text(), writer.exact()};
+    if (size.instructions <= surely_small || re2_takes(writer.text())) return Written{writer.text(), writer.exact()};
   }
   return std::nullopt;
 }

@@ -174,7 +174,7 @@ TEST_P(EveryTransformation, EqualsTheLibrarysOnOfficialVectors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Library, EveryTransformation, ::testing::ValuesIn(all_supported()),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& step) { return std::string(name(step.param)); });
 
 TEST(UrlDecodeUni, UsesTheUnicodeMapAsTheLibraryDoes) {
   modsecurity::ModSecurity engine;
