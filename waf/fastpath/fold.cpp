@@ -114,6 +114,7 @@ class Folder {
  public:
   Folder(const RuleList& rules, const FoldOptions& options) : rules_(rules), options_(options) {
     for (const auto& [name, value] : options.pinned) state_.pin(name, value);
+    find_numbers();
   }
 
   Plan run() {
@@ -136,6 +137,40 @@ class Folder {
 
   void refuse(const Rule& rule, const std::string& why) {
     if (plan_.refusal.empty()) plan_.refusal = "rule " + std::to_string(rule.id) + ": " + why;
+  }
+
+  /// Members that only ever hold integers: counters out of which other members' names are made.
+  void find_numbers() {
+    std::set<std::string> numbers;
+    std::set<std::string> others;
+    bool any_name = false;
+    const auto look = [&](const Rule& rule) {
+      for (const auto& action : rule.actions) {
+        if (action.kind != ActionKind::setvar) continue;
+        const auto set = parse_setvar(action.argument);
+        const auto member = set ? constant_text(set->name) : std::nullopt;
+        if (!set || (!member && set->name.front().is_macro)) any_name = true;
+        if (!set || set->collection != VariableKind::tx) continue;
+        if (!member) {
+          others.insert(lower_case(set->name.front().text) + "*");
+          continue;
+        }
+        const auto value = constant_text(set->value);
+        const bool digits = value && !value->empty() && value->size() < 9 &&
+                            std::ranges::all_of(*value, [](char c) { return c >= '0' && c <= '9'; });
+        const bool number = set->operation != SetVar::Operation::set || digits;
+        (number ? numbers : others).insert(lower_case(*member));
+      }
+    };
+    for (const auto& rule : rules_.rules) {
+      look(rule);
+      for (const auto& child : rule.chain) look(child);
+    }
+    const std::vector<std::string> not_numbers(others.begin(), others.end());
+    for (const auto& member : numbers) {
+      const bool group = member.size() == 1 && member[0] >= '0' && member[0] <= '9';
+      if (!any_name && !group && !named_by(member, not_numbers)) state_.mark_number(member);
+    }
   }
 
   void check_globals() {

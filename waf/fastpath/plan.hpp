@@ -16,6 +16,7 @@ struct TextPiece {
   bool is_macro = false;
   std::string text;  ///< the literal, or the macro's member name ("" for a variable without members)
   VariableKind kind{};
+  bool number = false;  ///< macro: expands to an integer or to nothing, whatever the request
 
   friend bool operator==(const TextPiece&, const TextPiece&) = default;
 };

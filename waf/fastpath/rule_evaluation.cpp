@@ -66,13 +66,26 @@ void RuleEvaluation::produce(std::uint32_t producer) {
   static_cast<void>(run_links(rule, rule.links.size(), produced_));
 }
 
+RuleEvaluation::Written RuleEvaluation::written_name(const TextTemplate& name, const Value* value,
+                                                     std::string_view transformed) {
+  Written written;
+  written.name_known = expand(name, value, transformed, written.name);
+  if (written.name_known) return written;
+  written.name = name.front().is_macro ? std::string_view() : std::string_view(name.front().text);
+  written.number_follows = name.size() == 2 && !name.front().is_macro && name.back().number;
+  return written;
+}
+
+bool RuleEvaluation::may_choose(const CompiledTarget& target, const Written& written) {
+  if (written.name_known) return target.chooses(written.name, exact_);
+  return target.may_choose(written.name, written.number_follows);
+}
+
 bool RuleEvaluation::take_to_hold(const CompiledLink& link) {
   // Which values matched is not known, so neither is what was written.
   for (const auto& write : link.link->writes) {
-    std::string_view name;
-    const bool known = expand(write.name, nullptr, {}, name);
-    if (!known) name = write.name.front().is_macro ? std::string_view() : std::string_view(write.name.front().text);
-    chain_.push_back({name, {}, known, false});
+    chain_.push_back(written_name(write.name, nullptr, {}));
+    chain_.back().value_known = false;
   }
   if (link.link->capture) {
     for (const char* group : {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}) {
@@ -178,7 +191,7 @@ bool RuleEvaluation::count_tx(const CompiledLink& link, const CompiledTarget& ta
   std::uint64_t high = low;
   for (const auto* writes : {&chain_, &produced_}) {
     for (const auto& written : *writes) {
-      if (!written.name_known || target.chooses(written.name, exact_)) ++high;
+      if (may_choose(target, written)) ++high;
     }
   }
   constexpr std::uint64_t most = 64;
@@ -202,7 +215,7 @@ bool RuleEvaluation::look_at_tx(const CompiledLink& link, const CompiledTarget& 
     for (std::size_t i = 0; i < count; ++i) {
       const Written written = (*writes)[i];
       // Under a name that is not known it may be chosen; only one that surely is, replaces what was there before.
-      if (written.name_known && !target.chooses(written.name, exact_)) continue;
+      if (!may_choose(target, written)) continue;
       if (!written.value_known) return take_to_hold(link);
       written_here = written_here || written.name_known;
       if (look_at(link, {VariableKind::tx, written.name, written.value, written.name_known}, need_all)) holds = true;
@@ -292,9 +305,7 @@ void RuleEvaluation::write(const CompiledLink& link, const Value& value, std::st
     }
   }
   for (const auto& write : link.link->writes) {
-    Written written;
-    written.name_known = expand(write.name, &value, text, written.name);
-    if (!written.name_known && !write.name.front().is_macro) written.name = write.name.front().text;
+    auto written = written_name(write.name, &value, text);
     written.value_known = write.known && expand(write.value, &value, text, written.value);
     chain_.push_back(written);
   }

@@ -40,6 +40,7 @@ class RuleEvaluation {
     std::string_view value;
     bool name_known = true;  ///< false: `name` is its beginning
     bool value_known = true;
+    bool number_follows = false;  ///< the name's unknown rest is an integer or nothing
   };
   /// A value that made a link hold.
   struct Matched {
@@ -70,6 +71,8 @@ class RuleEvaluation {
                                      bool need_all);
   [[nodiscard]] bool count_members(const CompiledLink& link, const CompiledTarget& target);
   [[nodiscard]] bool count_tx(const CompiledLink& link, const CompiledTarget& target);
+  [[nodiscard]] Written written_name(const TextTemplate& name, const Value* value, std::string_view transformed);
+  [[nodiscard]] bool may_choose(const CompiledTarget& target, const Written& written);
   void write(const CompiledLink& link, const Value& value, std::string_view text);
   /// The template's text; false if it isn't known.
   [[nodiscard]] bool expand(const TextTemplate& text, const Value* value, std::string_view transformed,

@@ -14,10 +14,32 @@ namespace {
 
 using Kind = VariableKind;
 
+/// The text an expression of letters, digits and escaped punctuation searches for, lower case.
+[[nodiscard]] std::optional<std::string> literal_of(const std::string& expression) {
+  std::string text;
+  for (std::size_t i = 0; i < expression.size(); ++i) {
+    const char c = expression[i];
+    const auto plain = [](char x) {
+      return (x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || (x >= '0' && x <= '9') || x == '_';
+    };
+    if (plain(c) || c == '-' || c == '/') {
+      text += c;
+    } else if (c == '\\' && i + 1 < expression.size() && !plain(expression[i + 1]) && expression[i + 1] > ' ') {
+      text += expression[++i];
+    } else {
+      return std::nullopt;
+    }
+  }
+  return lower_case(text);
+}
+
 [[nodiscard]] CompiledTarget compile_target(const Variable& variable) {
-  CompiledTarget target{variable.kind, variable.selector, variable.counted, {}, {}};
+  CompiledTarget target{variable.kind, variable.selector, variable.counted, {}, {}, {}};
   if (variable.selector == SelectorKind::exact) target.name = lower_case(variable.text);
-  if (variable.selector == SelectorKind::regex) target.expression.emplace("(?i)" + variable.text);
+  if (variable.selector == SelectorKind::regex) {
+    target.expression.emplace("(?i)" + variable.text);
+    target.literal = literal_of(variable.text);
+  }
   return target;
 }
 
@@ -131,6 +153,20 @@ bool CompiledTarget::chooses(std::string_view member, ExactScratch& scratch) con
     case SelectorKind::regex: return expression->matches(member, scratch);
     case SelectorKind::xpath:
     case SelectorKind::macro: return true;
+  }
+  return true;
+}
+
+bool CompiledTarget::may_choose(std::string_view beginning, bool number_follows) const {
+  const auto of_number = [](char c) { return (c >= '0' && c <= '9') || c == '-'; };
+  const auto start = lower_case(beginning);
+  if (selector == SelectorKind::exact) {
+    return name.starts_with(start) &&
+           (!number_follows || std::ranges::all_of(std::string_view(name).substr(start.size()), of_number));
+  }
+  if (selector == SelectorKind::regex && literal && !literal->empty() && number_follows) {
+    // Found, it ends either in the beginning or in the number.
+    return start.find(*literal) != std::string::npos || of_number(literal->back());
   }
   return true;
 }

@@ -21,9 +21,13 @@ struct CompiledTarget {
   bool counted = false;
   std::string name;                        ///< exact: lower case
   std::optional<ExactPattern> expression;  ///< regex: names compare without case
+  std::optional<std::string> literal;      ///< regex: the text it searches for, if it is only that; lower case
 
   /// True if the target chooses a member of this name (of its own kind).
   [[nodiscard]] bool chooses(std::string_view member, ExactScratch& scratch) const;
+  /// False only if it is proven that no member is chosen whose name begins with `beginning`; what follows is anything, or
+  /// an integer or nothing if `number_follows`.
+  [[nodiscard]] bool may_choose(std::string_view beginning, bool number_follows) const;
 };
 
 /// One condition, ready.

@@ -85,11 +85,12 @@ TextTemplate fold_template(const TextTemplate& text, const TxState& state, const
   TextTemplate result;
   for (const auto& piece : text) {
     TextPiece folded = piece;
+    folded.number = piece.is_macro && piece.kind == VariableKind::tx && state.is_number(piece.text);
     if (piece.is_macro && piece.kind == VariableKind::tx && !piece.text.empty() &&
         !named_by(lower_case(piece.text), run_time)) {
       const auto value = state.value(piece.text);
       // A member that does not exist expands to nothing.
-      if (value.is_constant()) folded = {false, value.constant.value_or(""), {}};
+      if (value.is_constant()) folded = {false, value.constant.value_or(""), {}, false};
     }
     if (!folded.is_macro && !result.empty() && !result.back().is_macro) {
       result.back().text += folded.text;

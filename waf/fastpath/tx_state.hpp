@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "waf/fastpath/plan.hpp"
 
 namespace gatehouse::waf::fastpath {
+
+[[nodiscard]] std::string lower_case(std::string_view text);
 
 /// What is known about one member at one point of the program.
 struct TxValue {
@@ -30,6 +33,9 @@ class TxState {
   void produce_with_prefix(std::string_view prefix, std::uint32_t producer);
   /// Forces a member: later writes do not change it (an overlay's paranoia level).
   void pin(std::string_view name, std::string text);
+  /// Says that every write to the member, anywhere, is of an integer.
+  void mark_number(std::string_view name) { numbers_.insert(lower_case(name)); }
+  [[nodiscard]] bool is_number(std::string_view name) const { return numbers_.contains(lower_case(name)); }
   /// Groups of a regular expression may have been written.
   void forget_captures();
 
@@ -43,9 +49,8 @@ class TxState {
   std::map<std::string, TxValue, std::less<>> values_;  // lower case names
   std::map<std::string, std::string, std::less<>> pinned_;
   std::vector<std::pair<std::string, std::uint32_t>> prefixes_;
+  std::set<std::string, std::less<>> numbers_;
 };
-
-[[nodiscard]] std::string lower_case(std::string_view text);
 
 /// "a%{tx.b}c" -> pieces. nullopt for a macro whose name is not a variable or that is not closed.
 [[nodiscard]] std::optional<TextTemplate> parse_template(std::string_view text);

@@ -110,6 +110,18 @@ TEST(FastPath, ReadsWhatAnotherRuleWrote) {
   EXPECT_FALSE(pair.clean(get("/?a=quote", {{"X-Mode", "strict"}})));
 }
 
+TEST(FastPath, FollowsNamesMadeOfACounter) {
+  Pair pair(
+      "SecRule &ARGS \"@gt 0\" \"id:1,phase:2,pass,nolog,setvar:tx.n=0\"\n"
+      "SecRule ARGS \"@rx ^type (.*)$\" "
+      "\"id:2,phase:2,pass,nolog,capture,setvar:'tx.kind_%{tx.n}=%{tx.1}',setvar:tx.n=+1\"\n"
+      "SecRule TX:/kind_/ \"!@rx ^(?:image|text)$\" \"id:3,phase:2,deny\"\n"
+      "SecRule &TX:/LEAK/ \"@ge 1\" \"id:4,phase:2,deny\"\n");
+  ASSERT_EQ(pair.refusal(), "");
+  EXPECT_TRUE(pair.clean(get("/?a=type%20image&b=type%20text")));
+  EXPECT_FALSE(pair.clean(get("/?a=type%20image&b=type%20exe")));
+}
+
 TEST(FastPath, CountsMembersAndHonoursExclusions) {
   Pair pair(
       "SecRule &REQUEST_HEADERS:Host \"@eq 0\" \"id:1,phase:1,deny\"\n"

@@ -144,7 +144,8 @@ class RandomRules {
     return text;
   }
   [[nodiscard]] std::string setvar() {
-    return "setvar:'tx." + pick({tx_name(), tx_name(), "p_%{tx.0}", "p_%{MATCHED_VAR_NAME}", "p_%{matched_var}"}) +
+    return "setvar:'tx." +
+           pick({tx_name(), tx_name(), "p_%{tx.0}", "p_%{tx.n}", "n", "p_%{MATCHED_VAR_NAME}", "p_%{matched_var}"}) +
            pick({"=1", "=a", "=%{MATCHED_VAR}", "=%{tx.0}", "=%{tx.1}", "=%{tx.level}", "=|%{tx.u}|", ""}) + "'";
   }
   [[nodiscard]] std::string extras() {
@@ -152,7 +153,7 @@ class RandomRules {
     if (one_in(3)) text += ",capture";
     if (one_in(3)) text += "," + setvar();
     if (one_in(8)) text += "," + setvar();
-    if (one_in(10)) text += ",setvar:tx." + tx_name() + "=+1";
+    if (one_in(8)) text += ",setvar:tx." + pick({tx_name(), "n"}) + "=+1";
     if (one_in(12)) text += ",multiMatch";
     return text;
   }
