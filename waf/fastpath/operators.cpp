@@ -219,4 +219,29 @@ std::optional<std::string> union_pattern(const Operator& op, const std::vector<s
   }
 }
 
+std::optional<pcre::Node> union_tree(const Operator& op, const std::vector<std::string>& phrases) {
+  if (!union_pattern(op, phrases)) return std::nullopt;
+  pcre::Node tree = phrase_tree(op.parameter, false);
+  pcre::Node start;
+  start.kind = pcre::NodeKind::text_start;
+  pcre::Node end;
+  end.kind = pcre::NodeKind::text_end;
+  switch (op.kind) {
+    case OperatorKind::pm:
+    case OperatorKind::pm_from_file:
+      if (phrases.empty()) return std::nullopt;
+      tree = pcre::Node();
+      tree.kind = pcre::NodeKind::choice;
+      for (const std::string& phrase : phrases) tree.children.push_back(phrase_tree(phrase, true));
+      return tree;
+    case OperatorKind::begins_with: tree.children.insert(tree.children.begin(), std::move(start)); return tree;
+    case OperatorKind::ends_with: tree.children.push_back(std::move(end)); return tree;
+    case OperatorKind::str_eq:
+      tree.children.insert(tree.children.begin(), std::move(start));
+      tree.children.push_back(std::move(end));
+      return tree;
+    default: return tree;
+  }
+}
+
 }  // namespace gatehouse::waf::fastpath

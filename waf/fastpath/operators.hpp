@@ -13,6 +13,7 @@
 #include "waf/fastpath/byte_classes.hpp"
 #include "waf/fastpath/exact_pattern.hpp"
 #include "waf/fastpath/ir.hpp"
+#include "waf/fastpath/pcre_syntax.hpp"
 
 namespace gatehouse::waf::fastpath {
 
@@ -65,6 +66,10 @@ class ExactOperator {
 /// everything. rx is not handled here but by translate(). `phrases` are those of pm and pmFromFile, and ignored for the
 /// others.
 [[nodiscard]] std::optional<std::string> union_pattern(const Operator& op, const std::vector<std::string>& phrases);
+
+/// The tree of what union_pattern() writes, for PatternSet::add(): most phrases can't match inside a plain word. Nothing
+/// where union_pattern() gives nothing, and for @pm without phrases.
+[[nodiscard]] std::optional<pcre::Node> union_tree(const Operator& op, const std::vector<std::string>& phrases);
 
 /// The number a text stands for: std::stoi with 0 for whatever it throws at (@eq), and atoll (@ge @gt @le @lt).
 [[nodiscard]] int library_stoi(std::string_view text) noexcept;

@@ -140,12 +140,20 @@ std::string byte_set_pattern(const ByteSet& bytes) {
 
 std::string phrase_pattern(std::string_view phrase, bool caseless) {
   std::string text;
-  for (const char c : phrase) {
-    ByteSet bytes;
-    bytes.set(static_cast<unsigned char>(c));
-    text += byte_set_pattern(caseless ? pcre::fold_case(bytes) : bytes);
-  }
+  for (const Node& child : phrase_tree(phrase, caseless).children) text += byte_set_pattern(child.bytes);
   return text;
+}
+
+Node phrase_tree(std::string_view phrase, bool caseless) {
+  Node tree;
+  tree.kind = NodeKind::sequence;
+  for (const char c : phrase) {
+    Node& child = tree.children.emplace_back();
+    child.kind = NodeKind::set;
+    child.bytes.set(static_cast<unsigned char>(c));
+    if (caseless) child.bytes = pcre::fold_case(child.bytes);
+  }
+  return tree;
 }
 
 namespace {
@@ -168,6 +176,8 @@ Size size_of(const Node& node, std::uint32_t max_count) {
     size.nested_counts = std::max(size.nested_counts, part.nested_counts);
     size.instructions += part.instructions;
   }
+  // A set compiles to one instruction per range of bytes.
+  if (node.kind == NodeKind::set) size.instructions += std::min(node.bytes.count(), 256 - node.bytes.count());
   if (node.kind != NodeKind::repeat) return size;
   const std::uint64_t min = std::min(node.min, max_count);
   const std::uint64_t copies = std::max<std::uint64_t>(node.max > max_count ? min : node.max, 1);
@@ -180,7 +190,7 @@ Size size_of(const Node& node, std::uint32_t max_count) {
 /// Widens counts until RE2 takes the pattern. Small ones are not tried out: compiling each would double the loading time.
 std::optional<Written> write_for_re2(const Node& tree) {
   constexpr std::uint64_t most_nested = 1000;
-  constexpr std::uint64_t surely_small = 20000;
+  constexpr std::uint64_t surely_small = 150000;  // RE2 takes more than twice as many in its default memory
   for (const std::uint32_t max_count : {1000u, 250u, 60u, 15u, 4u, 1u}) {
     const Size size = size_of(tree, max_count);
     if (size.nested_counts > most_nested) continue;

@@ -31,6 +31,9 @@ struct Translation {
 /// RE2 text that finds `phrase`, in either case of ASCII letters if `caseless`.
 [[nodiscard]] std::string phrase_pattern(std::string_view phrase, bool caseless);
 
+/// The same as a syntax tree: a sequence of byte sets.
+[[nodiscard]] pcre::Node phrase_tree(std::string_view phrase, bool caseless);
+
 /// RE2 text of one byte set, as used by translate(): "\x41" or "[\x41-\x5a]".
 [[nodiscard]] std::string byte_set_pattern(const pcre::ByteSet& bytes);
 

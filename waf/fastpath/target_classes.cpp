@@ -72,7 +72,7 @@ struct Pattern {
   }
   auto text = union_pattern(op, link.phrases);
   if (!text) return std::nullopt;
-  return Pattern{std::move(*text), std::nullopt};
+  return Pattern{std::move(*text), union_tree(op, link.phrases)};
 }
 
 }  // namespace

@@ -200,10 +200,16 @@ TEST(UnionPattern, CoversEveryValueTheLibrarysOperatorMatches) {
       const auto text = union_pattern({test.kind, false, parameter, false}, phrases);
       ASSERT_TRUE(text) << parameter;
       const LibraryOperator library(test.kind, parameter);
+      PatternSet set;
+      const auto tree = union_tree({test.kind, false, parameter, false}, phrases);
+      ASSERT_TRUE(tree) << parameter;
+      set.add(1, *text, &*tree);
+      const Scanner scanner(set);
       for (int i = 0; i < 400; ++i) {
         const std::string value = random.from(pieces, 4);
         if (!library.matches(value)) continue;
         ++matched;
+        ASSERT_TRUE(scanner.may_match(value, classify(value))) << "by tier: " << printable(value);
         ASSERT_TRUE(found_by_union(*text, value)) << name(test.kind) << " " << parameter << " of " << printable(value);
       }
     }
