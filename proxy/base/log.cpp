@@ -88,11 +88,17 @@ void ErrorLog::write(LogLevel level, std::uint64_t connection, std::string_view 
   clock_gettime(CLOCK_REALTIME, &now);
   std::tm local{};
   localtime_r(&now.tv_sec, &local);
-  thread_local const auto thread_id = ::gettid();
+  // A forked worker's first thread inherits the variables of the supervisor's.
+  thread_local pid_t process_id = 0;
+  thread_local pid_t thread_id = 0;
+  if (const pid_t now_id = ::getpid(); now_id != process_id) {
+    process_id = now_id;
+    thread_id = ::gettid();
+  }
   fmt::memory_buffer line;
   fmt::format_to(std::back_inserter(line), "{:04}/{:02}/{:02} {:02}:{:02}:{:02} [{}] {}#{}: ", local.tm_year + 1900,
                  local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, level_name(level),
-                 ::getpid(), thread_id);
+                 process_id, thread_id);
   if (connection != 0) fmt::format_to(std::back_inserter(line), "*{} ", connection);
   const std::size_t start = line.size();
   line.append(text.substr(0, kLongestText));

@@ -105,7 +105,8 @@ class Exposition {
     std::uint64_t cumulative = 0;
     for (std::size_t i = 0; i < exchange::kLatencyBounds.size(); ++i) {
       cumulative += sum.buckets[i];
-      sample.histogram.bucket.push_back({cumulative, static_cast<double>(exchange::kLatencyBounds[i]) / kMicrosecondsPerSecond});
+      sample.histogram.bucket.push_back(
+          {cumulative, static_cast<double>(exchange::kLatencyBounds[i]) / kMicrosecondsPerSecond});
     }
     sample.histogram.sample_count = cumulative + sum.buckets.back();
     sample.histogram.sample_sum = static_cast<double>(sum.sum_us) / kMicrosecondsPerSecond;
