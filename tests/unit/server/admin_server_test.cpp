@@ -50,6 +50,8 @@ class AdminServerTest : public testing::Test {
 
   UniqueFd connect() const {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM, 0));
+    const timeval limit{10, 0};
+    EXPECT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     sockaddr_storage storage{};
     const auto length = static_cast<socklen_t>(address_.to_sockaddr(storage));
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length), 0);
@@ -109,10 +111,14 @@ TEST_F(AdminServerTest, an_endless_head_and_a_body_end_the_connection) {
 TEST_F(AdminServerTest, it_ends_with_connections_open) {
   const auto idle = connect();
   const auto half = connect();
+  for (const auto* fd : {&idle, &half}) {
+    ASSERT_NE(talk(fd->get(), "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "ok\n"), "");
+  }
   ASSERT_EQ(::send(half.get(), "GET /met", 8, MSG_NOSIGNAL), 8);
   server_.reset();
   char byte = 0;
-  EXPECT_LE(::recv(idle.get(), &byte, 1, 0), 0);
+  EXPECT_EQ(::recv(idle.get(), &byte, 1, 0), 0);
+  EXPECT_LE(::recv(half.get(), &byte, 1, 0), 0);
 }
 
 }  // namespace
