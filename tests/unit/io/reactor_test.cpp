@@ -144,8 +144,8 @@ struct Watch : Operation {
   Watch(Reactor& reactor, int fd, std::function<void(Watch&)> then_)
       : Operation([](Operation& self) {
           auto& watch = static_cast<Watch&>(self);
-          const auto then = watch.then;
-          then(watch);
+          const auto act = watch.then;  // a copy: it may destroy the watch
+          act(watch);
           return false;
         }),
         then(std::move(then_)),

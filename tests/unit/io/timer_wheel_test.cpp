@@ -19,13 +19,13 @@ const TimePoint kStart = TimePoint(seconds(1000));
 constexpr TimePoint kNever = TimePoint::max();
 
 struct Probe : Timer {
-  explicit Probe(std::function<void(Probe&)> on_expiry_ = {})
+  explicit Probe(std::function<void(Probe&)> then = {})
       : Timer([](Timer& self) {
           auto& probe = static_cast<Probe&>(self);
           ++probe.expiries;
           if (probe.on_expiry) probe.on_expiry(probe);
         }),
-        on_expiry(std::move(on_expiry_)) {}
+        on_expiry(std::move(then)) {}
   std::function<void(Probe&)> on_expiry;
   int expiries = 0;
 };
