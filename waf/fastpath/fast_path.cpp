@@ -90,10 +90,10 @@ struct FastPath::Worker::State {
   [[nodiscard]] Outcome confirm(const TargetClass& target_class, ScanResult result) {
     if (result == ScanResult::unknown) return {FullPathReason::scan_out_of_memory, 0};
     if (result == ScanResult::clean) return {};
-    hit = true;
     // The evaluation below scans nothing, so the list stays as it is.
     for (const auto rule : found) {
       if (!target_class.rules[rule]) continue;  // of another variable that shares the set
+      hit = true;
       if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
       ++counters.near_misses;
     }

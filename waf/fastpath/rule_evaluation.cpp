@@ -1,6 +1,7 @@
 #include "waf/fastpath/rule_evaluation.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 
@@ -317,13 +318,22 @@ bool RuleEvaluation::expand(const TextTemplate& text, const Value* value, std::s
     result = text.front().text;
     return true;
   }
-  std::string joined;
-  for (const auto& piece : text) {
-    std::string_view part = piece.text;
-    if (piece.is_macro && !expand_macro(piece, value, transformed, part)) return false;
-    joined += part;
+  // Pieces first: expanding one may itself take room in the scratch.
+  constexpr std::size_t most_pieces = 16;
+  std::array<std::string_view, most_pieces> parts;
+  if (text.size() > most_pieces) return false;
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    parts[i] = text[i].text;
+    if (text[i].is_macro && !expand_macro(text[i], value, transformed, parts[i])) return false;
+    size += parts[i].size();
   }
-  result = scratch_->copy(joined);
+  auto* out = scratch_->reserve(size);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!parts[i].empty()) std::memcpy(out, parts[i].data(), parts[i].size());
+    out += parts[i].size();
+  }
+  result = scratch_->commit(size);
   return true;
 }
 
@@ -332,10 +342,10 @@ bool RuleEvaluation::expand_macro(const TextPiece& piece, const Value* value, st
   switch (piece.kind) {
     case VariableKind::tx: {
       // Groups of the match at hand first; then what the chain wrote, if that can be only one text.
-      const auto name = lower_case(piece.text);
+      const std::string_view name = piece.text;
       if (value != nullptr && name.size() == 1) {
         for (const auto& capture : value_captures_) {
-          if (std::to_string(capture.group) == name) {
+          if (capture.group < 10 && name.front() == static_cast<char>('0' + capture.group)) {
             result = capture.text;
             return true;
           }
