@@ -13,6 +13,7 @@
 
 #include "waf/fastpath/pattern_translation.hpp"
 #include "waf/fastpath/seclang_lexer.hpp"
+#include "waf/library.hpp"
 
 namespace gatehouse::waf::fastpath {
 namespace {
@@ -133,6 +134,21 @@ UnderstoodRules understand(std::span<const RuleSource> sources, modsecurity::Rul
   }
   result.settings = settings_of(loaded);
   result.removed = removals(result.rules, loaded);
+  return result;
+}
+
+UnderstoodRules understand(const waf::RuleSet& set, modsecurity::ModSecurity& engine) {
+  std::vector<RuleSource> sources;
+  for (const auto& text : set.texts()) {
+    // Included files are read where their Include stands.
+    if (!text.included) sources.push_back({text.name, text.text});
+  }
+  auto result = understand(sources, *set.compiled().active, engine);
+  // The engine enforces the limit before the library sees the body, and keeps it out of the library's own properties.
+  result.settings.request_body_limit = set.facts().request_body.bytes;
+  if (set.facts().audit.when == AuditSettings::When::on && result.refusal.empty()) {
+    result.refusal = "SecAuditEngine On writes a record of every request";
+  }
   return result;
 }
 

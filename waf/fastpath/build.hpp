@@ -14,6 +14,7 @@
 #include "waf/fastpath/ir.hpp"
 #include "waf/fastpath/seclang_reader.hpp"
 #include "waf/overlay.hpp"
+#include "waf/rule_set.hpp"
 
 namespace gatehouse::waf::fastpath {
 
@@ -29,6 +30,9 @@ struct UnderstoodRules {
 /// Reads `sources` (program order) and compares them with `loaded`. Loading time, single-threaded: see cross_check().
 [[nodiscard]] UnderstoodRules understand(std::span<const RuleSource> sources, modsecurity::RulesSet& loaded,
                                          modsecurity::ModSecurity& engine);
+
+/// The same for a compiled rule set, whose texts and body limit are its own. The set must not be in use yet.
+[[nodiscard]] UnderstoodRules understand(const waf::RuleSet& set, modsecurity::ModSecurity& engine);
 
 /// Why a fast path was made or not.
 struct BuiltFastPath {

@@ -39,6 +39,23 @@ TEST(Explain, SaysWhyThereIsNoFastPath) {
   EXPECT_THAT(explained("SecAuditEngine On\n", Detail::summary), HasSubstr("SecAuditEngine On"));
 }
 
+TEST(Explain, UnderstandsARuleSetAsTheEngineCompiledIt) {
+  RuleSetCache cache;
+  RuleSetSource source;
+  source.levels.push_back({{RuleText{"SecRule ARGS \"@rx a\" \"id:1,phase:2,deny\"\n", {"outer.conf", 1}}}});
+  source.levels.push_back(
+      {{RuleText{"SecRuleEngine On\nSecRequestBodyAccess On\nSecRequestBodyLimit 1000\n"
+                 "SecRule ARGS \"@rx b\" \"id:2,phase:2,deny\"\n",
+                 {"inner.conf", 1}}}});
+  const auto set = cache.compile(source);
+  test::Oracle oracle;
+  const auto understood = understand(*set, oracle.engine());
+  ASSERT_EQ(understood.refusal, "");
+  EXPECT_EQ(understood.rules.rules.size(), 2U);
+  EXPECT_EQ(understood.settings.request_body_limit, 1000U);
+  EXPECT_TRUE(build(understood).fast_path);
+}
+
 TEST(Explain, ListsEachRuleOnDemand) {
   EXPECT_THAT(explained("SecRule ARGS \"@rx a\" \"id:2,phase:2,deny\"\n", Detail::each_rule),
               HasSubstr("./rules.conf:3 rule 2 phase 2: alarm (logs)"));
