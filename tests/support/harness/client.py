@@ -179,7 +179,7 @@ class Client:
         pieces, missing = [self.buffer[:size]], size - len(self.buffer)
         self.buffer = self.buffer[size:]
         while missing > 0:
-            piece = self.socket.recv(min(missing, 1 << 20))
+            piece = self._receive(min(missing, 1 << 20))
             if not piece:
                 raise Closed(f"closed with {missing} of {size} bytes missing")
             pieces.append(piece)
@@ -188,20 +188,24 @@ class Client:
 
     def _read_until(self, mark: bytes) -> bytes:
         while mark not in self.buffer:
-            piece = self.socket.recv(65536)
+            piece = self._receive(65536)
             if not piece:
                 raise Closed(f"closed after {self.buffer[:200]!r}")
             self.buffer += piece
         found, _, self.buffer = self.buffer.partition(mark)
         return found + mark
 
+    def _receive(self, size: int) -> bytes:
+        """Some bytes; none at the end, be it a FIN or a reset."""
+        try:
+            return self.socket.recv(size)
+        except (ConnectionResetError, ssl.SSLEOFError):
+            return b""
+
     def read_to_end(self) -> bytes:
         """Everything until the server closes; a reset ends it too."""
         while True:
-            try:
-                piece = self.socket.recv(1 << 16)
-            except (ConnectionResetError, ssl.SSLEOFError):
-                break
+            piece = self._receive(1 << 16)
             if not piece:
                 break
             self.buffer += piece
