@@ -82,20 +82,20 @@ void Exchange::reply(int status, Reason why, std::string_view why_detail) {
   make_local_head(*this, http::public_status(status), http::kLocalReplyType, http::local_reply_page(status, tokens));
 }
 
+std::string_view Exchange::absolute(std::string_view location) {
+  if (!location.starts_with('/') || !settings().absolute_redirect) return location;
+  std::string_view name = semantics.authority.host;
+  if (settings().server_name_in_redirect || name.empty()) name = server->name;
+  if (name.empty()) name = arena.copy(connection.local.ip_string());
+  const std::uint16_t port = connection.local.port();
+  const bool default_port = port == (connection.secure() ? 443 : 80);
+  const std::string port_text = settings().port_in_redirect && !default_port && port != 0 ? fmt::format(":{}", port) : "";
+  return arena.concat(std::string_view(connection.secure() ? "https://" : "http://"), name, std::string_view(port_text), location);
+}
+
 void Exchange::redirect(int status, std::string_view location) {
   const auto tokens = settings().server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
-  if (location.starts_with('/') && settings().absolute_redirect) {
-    std::string_view name = semantics.authority.host;
-    if (settings().server_name_in_redirect || name.empty()) name = server->name;
-    if (name.empty()) name = arena.copy(connection.local.ip_string());
-    const std::uint16_t port = connection.local.port();
-    const bool default_port = port == (connection.secure() ? 443 : 80);
-    const std::string port_text =
-        settings().port_in_redirect && !default_port && port != 0 ? fmt::format(":{}", port) : "";
-    location = arena.concat(std::string_view(connection.secure() ? "https://" : "http://"), name,
-                            std::string_view(port_text), location);
-  }
-  make_local_head(*this, status, http::kLocalReplyType, http::local_reply_page(status, tokens), location);
+  make_local_head(*this, status, http::kLocalReplyType, http::local_reply_page(status, tokens), absolute(location));
 }
 
 void Exchange::reply_empty(int status) { make_local_head(*this, status, {}, {}); }

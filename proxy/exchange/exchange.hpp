@@ -109,6 +109,8 @@ struct Exchange {
   void reply(int status, Reason why, std::string_view why_detail = {});
   /// A local redirect; a relative `location` becomes absolute as absolute_redirect, server_name_in_redirect and port_in_redirect say.
   void redirect(int status, std::string_view location);
+  /// A path made a URL of this server, unless absolute_redirect is off; anything else stays as it is.
+  [[nodiscard]] std::string_view absolute(std::string_view location);
   /// A local reply without a body.
   void reply_empty(int status);
   /// The reply that the reason's row asks for.

@@ -164,8 +164,10 @@ bool UpstreamRun::pick() {
   const auto picked = cluster().pick(key, attempt_state_, ex_.now());
   if (!picked) {
     if (tries_ > 0) return false;  // the last attempt's failure is the answer
-    ex_.fail(picked.error().reason,
-             ex_.arena.copy(fmt::format("while connecting to upstream \"{}\"", cluster().name())));
+    ex_.upstream_url = ex_.arena.concat(std::string_view(target_.tls ? "https://" : "http://"),
+                                        std::string_view(cluster().name()), target_.uri);
+    ex_.log(LogLevel::error, fmt::format("{} while connecting to upstream", describe(picked.error())));
+    ex_.reply(row(picked.error().reason).status, picked.error().reason);
     return false;
   }
   peer_ = upstream::PeerLease(cluster(), **picked);

@@ -72,14 +72,14 @@ bool is_hidden(const Exchange& exchange, const http::Field& field) {
   return passed.empty() || !lists(passed, field.name);
 }
 
-// Location of `proxy_redirect default`: the URL of proxy_pass becomes the location's prefix.
+// Location of `proxy_redirect default`: the URL of proxy_pass becomes the location's prefix; without a URI part its origin becomes "/".
 std::string_view redirect_by_default(Exchange& exchange, std::string_view value) {
   const config::Location& location = *exchange.route->location;
   const auto& pass = *location.proxy_pass;
-  if (pass.target || !pass.uri || location.kind == config::LocationKind::regex) return value;
-  const std::string prefix = fmt::format("{}{}{}", pass.tls ? "https://" : "http://", pass.host, *pass.uri);
-  if (value.starts_with(prefix)) return exchange.arena.concat(location.path, value.substr(prefix.size()));
-  return value;
+  if (pass.target || location.kind == config::LocationKind::regex) return value;
+  const std::string prefix = fmt::format("{}{}{}", pass.tls ? "https://" : "http://", pass.host, pass.uri.value_or("/"));
+  if (!value.starts_with(prefix)) return value;
+  return exchange.arena.concat(pass.uri ? std::string_view(location.path) : std::string_view("/"), value.substr(prefix.size()));
 }
 
 std::string_view redirected(Exchange& exchange, std::string_view value) {
@@ -132,7 +132,11 @@ void adopt_upstream_head(Exchange& exchange, const http::ResponseHead& head, con
     if ((http::field_traits(field.id) & http::kHopByHop) != 0 || is_hidden(exchange, field)) continue;
     if (names_fields && http::is_nominated(head.fields, field)) continue;
     std::string_view value = field.value;
-    if (field.id == http::FieldId::location) value = redirected(exchange, value);
+    if (field.id == http::FieldId::location) {
+      value = redirected(exchange, value);
+      // As nginx: only what was rewritten is made absolute, a relative Location of the origin stays as it is.
+      if (value.data() != field.value.data()) value = exchange.absolute(value);
+    }
     if (field.id == http::FieldId::refresh) value = redirected_refresh(exchange, value);
     out.fields.add(field.name, value, field.id);
   }

@@ -10,7 +10,7 @@ constexpr std::size_t kMostDynamicClusters = 1024;  // a client must not be able
 }  // namespace
 
 std::shared_ptr<upstream::ClusterRuntime> ThreadState::dynamic_cluster(
-    std::string_view host, std::uint16_t port, std::shared_ptr<const config::ResolverSettings> resolver) {
+    std::string_view host, std::uint16_t port, std::shared_ptr<const config::ResolverSettings> resolver_settings) {
   std::string key = fmt::format("{}:{}", host, port);
   if (const auto known = dynamic_clusters.find(key); known != dynamic_clusters.end()) return known->second;
   if (dynamic_clusters.size() >= kMostDynamicClusters) {
@@ -19,7 +19,7 @@ std::shared_ptr<upstream::ClusterRuntime> ThreadState::dynamic_cluster(
   config::Upstream spec;
   spec.name = key;
   spec.implicit = true;
-  spec.resolver = std::move(resolver);
+  spec.resolver = std::move(resolver_settings);
   config::UpstreamServer server;
   server.name = key;
   server.host = std::string(host);
@@ -28,6 +28,7 @@ std::shared_ptr<upstream::ClusterRuntime> ThreadState::dynamic_cluster(
   spec.servers.push_back(std::move(server));
   auto cluster = std::make_shared<upstream::ClusterRuntime>(reactor, spec, random_state);
   dynamic_clusters.emplace(std::move(key), cluster);
+  upstream::refresh_names(cluster, resolver);
   return cluster;
 }
 

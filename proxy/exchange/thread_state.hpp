@@ -16,6 +16,7 @@
 #include "proxy/io/buffer_pool.hpp"
 #include "proxy/io/reactor.hpp"
 #include "proxy/upstream/cluster_runtime.hpp"
+#include "proxy/upstream/resolver.hpp"
 
 namespace gatehouse::exchange {
 
@@ -43,6 +44,7 @@ struct ThreadState {
   io::BufferPool head_blocks{4096, 1024};
   io::BufferPool body_blocks{32768, 256};
   certs::ClientSessionCache client_sessions;
+  upstream::Resolver resolver{reactor};
   http::DateCache date;
   ThreadMetrics metrics;
   AccessLogBuffers access_logs{reactor};

@@ -90,9 +90,9 @@ class Builder {
     }
     const Dots dots = dots_of(segment, parameters_);
     if (dots != Dots::none) {
-      dot_segment_ = true;
       out_.resize(start_);
       if (dots == Dots::parent) {
+        parent_segment_ = true;
         if (start_ == 1) return false;
         out_.resize(start_ - 1);
         out_.resize(out_.rfind('/') + 1);
@@ -109,13 +109,13 @@ class Builder {
 
   void note_encoded_slash() noexcept { separators_doubtful_ = true; }
 
-  [[nodiscard]] bool doubtful() const noexcept { return parameters_ || (dot_segment_ && separators_doubtful_); }
+  [[nodiscard]] bool doubtful() const noexcept { return parameters_ || (parent_segment_ && separators_doubtful_); }
 
  private:
   std::string& out_;
   std::size_t start_ = 1;  // of the current segment in out_
   Slashes slashes_;
-  bool dot_segment_ = false;
+  bool parent_segment_ = false;
   bool parameters_ = false;
   bool separators_doubtful_ = false;
 };

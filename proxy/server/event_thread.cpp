@@ -83,6 +83,10 @@ struct EventThread::Impl {
   void accept_on(const std::vector<ListeningSocket>& sockets);
   void take(int fd, const sockaddr_storage& peer, socklen_t peer_size, const Acceptor& acceptor);
   bool make_room();
+  void look_after(const std::shared_ptr<upstream::ClusterRuntime>& cluster) {
+    cluster->sweep(reactor.now());
+    upstream::refresh_names(cluster, state.resolver);
+  }
   io::Task<void> maintain();
   void check_empty();
 
@@ -220,6 +224,7 @@ void EventThread::Impl::use(std::shared_ptr<const exchange::Generation> generati
       cluster->reconfigure(spec);
     else
       cluster = std::make_shared<upstream::ClusterRuntime>(reactor, spec, state.random_state ^ next->clusters.size());
+    upstream::refresh_names(cluster, state.resolver);
     next->clusters.push_back(std::move(cluster));
   }
   std::vector<exchange::RouteKey> routes;
@@ -236,8 +241,8 @@ io::Task<void> EventThread::Impl::maintain() {
     auto sleeping = reactor.sleep_until(reactor.now() + kMaintenance);
     co_await sleeping;
     if (stopping) break;
-    for (const auto& cluster : state.generation->clusters) cluster->sweep(reactor.now());
-    for (const auto& [name, cluster] : state.dynamic_clusters) cluster->sweep(reactor.now());
+    for (const auto& cluster : state.generation->clusters) look_after(cluster);
+    for (const auto& [name, cluster] : state.dynamic_clusters) look_after(cluster);
     check_empty();
   }
 }
