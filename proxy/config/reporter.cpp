@@ -51,7 +51,8 @@ void Reporter::add(LogLevel level, const Place& place, std::string_view text, st
     if (place.line > 0) diagnostic.text += fmt::format(" in {}:{}", place.file->path, place.line);
     if (place.shown_line > 0) {
       const auto shown = shown_line(place.file->text, place.shown_line, place.column);
-      diagnostic.excerpt = fmt::format("{:5} | {}\n      | {:>{}}", place.shown_line, shown.line, "^", shown.caret + 1);
+      diagnostic.excerpt = fmt::format("  at {}:{}:{}\n{:5} | {}\n      | {:>{}}", place.file->path, place.shown_line,
+                                       place.column, place.shown_line, shown.line, "^", shown.caret + 1);
     }
   }
   if (!hint.empty()) {

@@ -21,6 +21,7 @@ def place(tmp_path, authority):
         pair = authority.issue("shop.example.com", kind=kind)
         shutil.copy(pair.certificate, tmp_path / f"etc/gatehouse/tls/{name}.crt")
         shutil.copy(pair.key, tmp_path / f"etc/gatehouse/tls/{name}.key")
+        (tmp_path / f"etc/gatehouse/tls/{name}.key").chmod(0o600)
     return tmp_path
 
 

@@ -11,7 +11,8 @@ from harness.origin import reply
 from harness.server import ROOT, is_sanitized
 from harness.websocket import WebSocket, echo_origin
 
-RULES = f"modsecurity on; modsecurity_rules 'SecAuditLog @dir@/audit.log'; modsecurity_rules_file {ROOT}/rules/gatehouse-crs.conf;"
+# Of one level the later directive wins, so what differs from the shipped rules stands behind them.
+RULES = f"modsecurity on; modsecurity_rules_file {ROOT}/rules/gatehouse-crs.conf; modsecurity_rules 'SecAuditLog @dir@/audit.log';"
 SQLI = "1' or '1'='1"
 SITE = f"""
 {RULES}
@@ -281,11 +282,12 @@ def test_malformed_json_is_refused(site):
 
 LIMITED = f"""
 modsecurity on;
+modsecurity_rules_file {ROOT}/rules/gatehouse-crs.conf;
 modsecurity_rules 'SecAuditLog @dir@/audit.log
 SecRequestBodyLimit 1048576
 SecRequestBodyNoFilesLimit 1048576
-SecRequestBodyLimitAction @action@';
-modsecurity_rules_file {ROOT}/rules/gatehouse-crs.conf;
+SecRequestBodyLimitAction @action@
+SecRuleRemoveById 920420';
 client_max_body_size 0;
 server {{ listen 127.0.0.1:@http@; location / {{ proxy_pass http://127.0.0.1:@origin@; }} }}
 """
@@ -299,7 +301,7 @@ server {{ listen 127.0.0.1:@http@; location / {{ proxy_pass http://127.0.0.1:@or
 def test_a_100_mb_upload_follows_the_policy_with_bounded_memory(gatehouse, make_origin, action, kind, allowed):
     """SecRequestBodyLimit 1 MB: Reject refuses, ProcessPartial inspects the beginning and passes all of it.
 
-    (A multipart body of which only the beginning is seen does not parse, and rule 200002 refuses it under either policy.)
+    (920420 is out of the way: the CRS has no application/octet-stream in its list of types. A multipart body of which only the beginning is seen does not parse, and rule 200002 refuses it under either policy.)
     """
     received = []
 

@@ -103,7 +103,10 @@ class Server:
         if replace is not None:
             assert replace[0] in self._template, f"{replace[0]!r} is not in the configuration"
             self._template = self._template.replace(*replace)
-        self.config.write_text(self.render(raw if raw is not None else self._template))
+        # At once: a reload that is still under way must not read half a file.
+        fresh = self.config.with_suffix(".new")
+        fresh.write_text(self.render(raw if raw is not None else self._template))
+        fresh.replace(self.config)
 
     @property
     def config(self) -> pathlib.Path:
