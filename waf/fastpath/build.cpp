@@ -103,6 +103,34 @@ namespace {
   return settings;
 }
 
+/// As the transaction is told: by id only rules with a condition are not run, by tag every rule.
+[[nodiscard]] bool removed_by(const Overlay& overlay, const Rule& rule) {
+  const bool by_id =
+      rule.kind == RuleKind::rule && std::ranges::any_of(overlay.removed_rules, [&](const RuleIdRange& range) {
+        return range.first <= rule.id && rule.id <= range.last;
+      });
+  return by_id || std::ranges::any_of(rule.actions, [&](const Action& action) {
+           return action.kind == ActionKind::tag &&
+                  std::ranges::find(overlay.removed_tags, action.argument) != overlay.removed_tags.end();
+         });
+}
+
+/// What an overlay may not take out, because constants depend on it.
+[[nodiscard]] std::string refused_overlay(const RuleList& rules, const Overlay& overlay) {
+  for (const auto& removed : overlay.removed_targets) {
+    if (equal_ignoring_case(std::string_view(removed.target).substr(0, 2), "TX"))
+      return "an overlay removes a TX target";
+  }
+  if (overlay.removed_tags.empty()) return {};
+  const auto macro_tag = [](const Rule& rule) {
+    return std::ranges::any_of(rule.actions, [](const Action& action) {
+      return action.kind == ActionKind::tag && holds_macro(action.argument);
+    });
+  };
+  return std::ranges::any_of(rules.rules, macro_tag) ? "an overlay removes by tag, and a tag holds a macro"
+                                                     : std::string();
+}
+
 }  // namespace
 
 UnderstoodRules understand(std::span<const RuleSource> sources, modsecurity::RulesSet& loaded,
@@ -168,6 +196,11 @@ BuiltFastPath build(const UnderstoodRules& understood, const Overlay* overlay) {
         overlay->paranoia_level);
     pin({"inbound_anomaly_score_threshold"}, overlay->inbound_anomaly_threshold);
     pin({"outbound_anomaly_score_threshold"}, overlay->outbound_anomaly_threshold);
+    result.refusal = refused_overlay(understood.rules, *overlay);
+    if (!result.refusal.empty()) return result;
+    options.removed = [removed = understood.removed, overlay](const Rule& rule) {
+      return removed(rule) || removed_by(*overlay, rule);
+    };
   }
   auto settings = understood.settings;
   if (overlay != nullptr && overlay->request_body_limit) {

@@ -41,8 +41,8 @@ struct BuiltFastPath {
   std::string refusal;
 };
 
-/// Folds `understood` under `overlay` (null: as the rules are) and compiles it. Removals of rules and targets by an
-/// overlay may be ignored: then more is checked than need be.
+/// Folds `understood` under `overlay` (null: as the rules are) and compiles it. Targets that an overlay removes are still
+/// looked at: more is checked than need be.
 [[nodiscard]] BuiltFastPath build(const UnderstoodRules& understood, const Overlay* overlay = nullptr);
 
 }  // namespace gatehouse::waf::fastpath

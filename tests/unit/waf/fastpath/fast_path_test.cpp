@@ -210,6 +210,30 @@ TEST(FastPath, ProvesCleanTrafficUnderTheCoreRuleSet) {
   EXPECT_TRUE(pair.fired());
 }
 
+TEST(FastPath, ChecksWhatARemovedGateNoLongerSkips) {
+  Overlay overlay;
+  overlay.removed_rules = {{2, 2}};
+  const std::string rules =
+      "SecRuleEngine On\nSecRequestBodyAccess On\n"
+      "SecAction \"id:1,phase:1,pass,nolog,setvar:tx.level=1\"\n"
+      "SecRule TX:level \"@lt 2\" \"id:2,phase:2,pass,nolog,skipAfter:END\"\n"
+      "SecRule ARGS \"@rx a\" \"id:3,phase:2,deny\"\n"
+      "SecMarker END\n"
+      "SecRule ARGS \"@rx b\" \"id:4,phase:2,deny,tag:'x'\"\n";
+  auto pair = test::load_pair(oracle(), rules, "./rules.conf");
+  const auto ids = [](const BuiltFastPath& built) {
+    std::vector<std::int64_t> result;
+    for (const auto& rule : built.plan->rules) result.push_back(rule.id);
+    return result;
+  };
+  EXPECT_EQ(ids(pair.built), (std::vector<std::int64_t>{4}));
+  EXPECT_EQ(ids(build(pair.understood, &overlay)), (std::vector<std::int64_t>{3, 4}));
+  overlay.removed_tags = {"x"};
+  EXPECT_EQ(ids(build(pair.understood, &overlay)), (std::vector<std::int64_t>{3}));
+  overlay.removed_targets = {{"3", "TX:level"}};
+  EXPECT_NE(build(pair.understood, &overlay).refusal, "");
+}
+
 TEST(FastPath, ChecksMoreAtAHigherParanoiaLevelOfAnOverlay) {
   const auto rules = testing::crs_rules();
   if (rules.empty()) GTEST_SKIP() << "modsecurity-crs is not installed";
