@@ -16,6 +16,7 @@
 
 #include "proxy/exchange/thread_state.hpp"
 #include "proxy/io/reactor.hpp"
+#include "proxy/io/signal.hpp"
 #include "proxy/io/socket.hpp"
 #include "proxy/session/connection.hpp"
 
@@ -98,6 +99,7 @@ struct EventThread::Impl {
   std::uint64_t next_number;
   std::function<void()> on_empty;
   bool stopping = false;
+  io::Signal wake{reactor};  ///< ends the pause of maintain()
   std::thread thread;
 };
 
@@ -238,8 +240,8 @@ void EventThread::Impl::use(std::shared_ptr<const exchange::Generation> generati
 // Idle upstream connections, names, buffers: what has to be looked after now and then.
 io::Task<void> EventThread::Impl::maintain() {
   while (!stopping) {
-    auto sleeping = reactor.sleep_until(reactor.now() + kMaintenance);
-    co_await sleeping;
+    auto waiting = wake.wait(reactor.now() + kMaintenance);
+    co_await waiting;
     if (stopping) break;
     for (const auto& cluster : state.generation->clusters) look_after(cluster);
     for (const auto& [name, cluster] : state.dynamic_clusters) look_after(cluster);
@@ -293,6 +295,7 @@ void EventThread::drain(std::function<void()> empty) {
 void EventThread::stop() {
   impl_->reactor.post([impl = impl_.get()] {
     impl->stopping = true;
+    impl->wake.notify_all();
     impl->state.draining = true;
     impl->acceptors.clear();
     impl->reactor.spawn([](Impl& self) -> io::Task<void> {

@@ -56,7 +56,7 @@ def test_capital_t_prints_every_file(written):
 
 @pytest.mark.parametrize(("text", "line", "expected"), [
     ("server {\n  lisen 80;\n}", 2, "listen"),
-    ("server {\n  listen 127.0.0.1:@http@\n}", 3, None),
+    ("server {\n  listen 127.0.0.1:@http@\n}", 2, None),
     ("proxy_pass http://127.0.0.1;", 1, "proxy_pass"),
     ("server {\n  listen;\n}", 2, "listen"),
     ("server {\n  client_max_body_size 5q;\n}", 2, "5q"),

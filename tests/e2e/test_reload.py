@@ -195,6 +195,6 @@ def test_a_thousand_clients_while_the_configuration_is_reloaded_fifty_times(site
     asyncio.run(load.run(reloads))
     assert load.errors == []
     assert load.connections == 1000
-    assert load.answers > 2000
+    assert load.answers >= 2000
     tunnel.echo(b"after")
     assert server.workers() != []

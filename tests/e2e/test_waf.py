@@ -11,7 +11,7 @@ from harness.origin import reply
 from harness.server import ROOT, is_sanitized
 from harness.websocket import WebSocket, echo_origin
 
-# Of one level the later directive wins, so what differs from the shipped rules stands behind them.
+# libmodsecurity merges what one level loads piece by piece: of audit settings the last one wins, of limits and switches the first.
 RULES = f"modsecurity on; modsecurity_rules_file {ROOT}/rules/gatehouse-crs.conf; modsecurity_rules 'SecAuditLog @dir@/audit.log';"
 SQLI = "1' or '1'='1"
 SITE = f"""
@@ -282,11 +282,11 @@ def test_malformed_json_is_refused(site):
 
 LIMITED = f"""
 modsecurity on;
+modsecurity_rules 'SecRequestBodyLimit 1048576
+SecRequestBodyNoFilesLimit 1048576
+SecRequestBodyLimitAction @action@';
 modsecurity_rules_file {ROOT}/rules/gatehouse-crs.conf;
 modsecurity_rules 'SecAuditLog @dir@/audit.log
-SecRequestBodyLimit 1048576
-SecRequestBodyNoFilesLimit 1048576
-SecRequestBodyLimitAction @action@
 SecRuleRemoveById 920420';
 client_max_body_size 0;
 server {{ listen 127.0.0.1:@http@; location / {{ proxy_pass http://127.0.0.1:@origin@; }} }}
