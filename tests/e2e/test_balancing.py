@@ -132,7 +132,7 @@ def test_a_failed_peer_rests_and_comes_back(group):
 
 def test_a_name_is_resolved_while_running(gatehouse, origin):
     """localhost resolves, a name that does not resolve leaves the start alone and answers 502."""
-    server = gatehouse("""server { listen 127.0.0.1:@http@;
+    server = gatehouse("""server { listen 127.0.0.1:@http@; resolver_timeout 2s;
         location /here { proxy_pass http://localhost:@origin@; } location /nowhere { proxy_pass http://no-such-name.invalid; } }""",
                        origin=origin.port)
     assert server.request("/here").status == 200

@@ -12,12 +12,10 @@ import pytest
 
 CONFIGURATION = """
 modsecurity on;
+modsecurity_rules_file /etc/nginx/modsecurity.conf;
 modsecurity_rules '
     SecAuditLog @dir@/audit.log
     SecRuleEngine On
-';
-modsecurity_rules_file /etc/nginx/modsecurity.conf;
-modsecurity_rules '
     Include /etc/modsecurity/crs/crs-setup.conf
     Include /usr/share/modsecurity-crs/rules/*.conf
 ';
@@ -129,6 +127,7 @@ def test_statuses_and_rule_ids_are_equal(gatehouse, nginx, origin):
         if pair[0] != pair[1] and target not in EXPECTED_DIFFERENCES:
             different.append(f"{options.get('method', 'GET')} {target[:80]} {options.get('body', b'')[:80]!r}: nginx {pair[0]}, Gatehouse {pair[1]}")
     assert not different, "\n".join(different)
+    assert sum(seen[ours, number][0] == 403 for number in range(len(asked))) > 60
     assert sum(bool(ids) for ids in logged[ours].values()) > 60
 
 

@@ -191,6 +191,7 @@ def test_a_thousand_clients_while_the_configuration_is_reloaded_fifty_times(site
             server.values["version"] = str(number)
             reload(server)
             wait_for_version(server, str(number), timeout=30)
+            time.sleep(0.1)  # spread over several rounds of the clients' requests
 
     asyncio.run(load.run(reloads))
     assert load.errors == []

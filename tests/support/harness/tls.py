@@ -74,7 +74,7 @@ def _key(path: pathlib.Path, kind: str) -> None:
         _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path)
     else:
         _openssl("genrsa", "-out", path, "2048")
-    path.chmod(0o644)
+    path.chmod(0o600)
 
 
 def _openssl(*arguments: object) -> None:
