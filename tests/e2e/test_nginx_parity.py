@@ -12,10 +12,10 @@ import pytest
 
 CONFIGURATION = """
 modsecurity on;
+modsecurity_rules 'SecRuleEngine On';
 modsecurity_rules_file /etc/nginx/modsecurity.conf;
 modsecurity_rules '
     SecAuditLog @dir@/audit.log
-    SecRuleEngine On
     Include /etc/modsecurity/crs/crs-setup.conf
     Include /usr/share/modsecurity-crs/rules/*.conf
 ';
