@@ -191,6 +191,8 @@ const Directive kRows[] = {
      "When a request is tried at the next server of the upstream."},
     {"proxy_next_upstream_tries", kHsl, kOne, number<&L::proxy_next_upstream_tries>(),
      "Most tries of a request; 0 is no limit."},
+    {"proxy_max_interim_responses", kHsl, kOne, number<&L::proxy_max_interim_responses>(),
+     "Most 1xx responses of an upstream before its final one (nginx has no limit)."},
     {"proxy_next_upstream_timeout", kHsl, kOne, time<&L::proxy_next_upstream_timeout>(),
      "Time in which tries may start; 0 is no limit."},
     {"proxy_redirect",

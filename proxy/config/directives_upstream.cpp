@@ -130,6 +130,11 @@ const Directive kRows[] = {
      "Age at which an upstream connection is used no more."},
     {"keepalive_timeout", kUpstream, kOne, time<&Upstream::keepalive_timeout>(),
      "How long an idle upstream connection stays open."},
+    {"retry_budget", kUpstream, kOne, number<&Upstream::retry_budget>(),
+     "Most retries per hundred requests of the group, over ten seconds and by event thread; 100 is no limit (nginx has "
+     "none)."},
+    {"retry_budget_min", kUpstream, kOne, number<&Upstream::retry_budget_min>(),
+     "Retries per second that retry_budget always allows."},
     {"zone",
      kUpstream,
      {1, 2, false},

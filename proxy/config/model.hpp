@@ -189,6 +189,7 @@ struct LocationSettings {
   std::uint32_t proxy_next_upstream = next_error | next_timeout;
   std::uint32_t proxy_next_upstream_tries = 0;
   Milliseconds proxy_next_upstream_timeout{0};
+  std::uint32_t proxy_max_interim_responses = 16;  ///< 1xx before the final response (Gatehouse's own)
   std::optional<ComplexValue> proxy_method;
   std::shared_ptr<const std::vector<HeaderRule>> proxy_set_header;    ///< never null; has `Host $proxy_host` unless set
   std::shared_ptr<const std::vector<std::string>> proxy_hide_header;  ///< lower case; never null
@@ -352,6 +353,8 @@ struct Upstream {
   std::uint64_t keepalive_requests = 1000;
   Milliseconds keepalive_time{3600000};
   Milliseconds keepalive_timeout{60000};
+  std::uint32_t retry_budget = 20;  ///< retries per 100 requests, over 10 s; 100 and more is no limit (Gatehouse's own)
+  std::uint32_t retry_budget_min = 3;  ///< retries per second that are always allowed
   std::shared_ptr<const ResolverSettings> resolver;
   Position position;
 };

@@ -21,7 +21,6 @@
 namespace gatehouse::exchange {
 namespace {
 
-constexpr int kMostInterimResponses = 16;
 constexpr std::size_t kResponseHeadRoom = 4096;
 
 // What one attempt came to.
@@ -403,7 +402,7 @@ io::Task<Error> UpstreamRun::stop_pump() {
 // ---- receiving ----
 
 io::Task<Error> UpstreamRun::receive_head() {
-  int interim = 0;
+  std::uint32_t interim = 0;
   ex_.upstream_head.release();
   parser_.reset();
   for (;;) {
@@ -429,7 +428,7 @@ io::Task<Error> UpstreamRun::receive_head() {
         ex_.upstream_fields = &parser_.head().fields;
         co_return Error{};
       }
-      if (++interim > kMostInterimResponses) co_return Error{Reason::upstream_bad_interim};
+      if (++interim > ex_.settings().proxy_max_interim_responses) co_return Error{Reason::upstream_bad_interim};
       auto passing = pass_interim();
       if (const Error error = co_await passing; error.reason != Reason::none) co_return error;
       ex_.upstream_head.consume(parser_.head().size);

@@ -27,6 +27,10 @@ KeepaliveSpec keepalive_of(const config::Upstream& spec) {
           .timeout = spec.keepalive_timeout};
 }
 
+RetryBudgetSpec budget_of(const config::Upstream& spec) {
+  return {.percent = spec.retry_budget, .min_per_second = spec.retry_budget_min, .unlimited = spec.retry_budget >= 100};
+}
+
 PeerSpec peer_of(const config::UpstreamServer& server, SocketAddress address) {
   PeerSpec peer;
   peer.address = std::move(address);
@@ -50,7 +54,7 @@ ResolutionPolicy policy_of(const config::Upstream& spec, const config::UpstreamS
 }  // namespace
 
 ClusterRuntime::ClusterRuntime(io::Reactor& reactor, const config::Upstream& spec, std::uint64_t seed)
-    : spec_(spec), pool_(keepalive_of(spec)), resolved_(reactor) {
+    : spec_(spec), pool_(keepalive_of(spec)), retry_budget_(budget_of(spec)), resolved_(reactor) {
   for (const auto& server : spec_.servers) {
     if (!server.address) names_.push_back({server.host, server.port, Resolution(policy_of(spec_, server))});
   }
@@ -92,6 +96,7 @@ void ClusterRuntime::reconfigure(const config::Upstream& spec) {
     old.erase(known);
   }
   cluster_->reconfigure(cluster_spec());
+  retry_budget_.reconfigure(budget_of(spec_));
   pool_.reconfigure(keepalive_of(spec_), [](ConnectionPtr connection) { connection->stream.close(); });
 }
 

@@ -24,6 +24,9 @@ class RetryBudget {
 
   explicit RetryBudget(RetryBudgetSpec spec = {}) noexcept : spec_(spec) {}
 
+  /// Takes another specification (reload); what was counted stays.
+  void reconfigure(RetryBudgetSpec spec) noexcept { spec_ = spec; }
+
   /// A request (not a retry) begins.
   void on_request(TimePoint now) noexcept;
   /// Takes one retry if the budget has one left.

@@ -208,3 +208,29 @@ def test_one_of_three_backends_killed_under_load(gatehouse, make_origin):
         statuses = [status for future in running for status in future.result()]
     assert len(statuses) > 200
     assert set(statuses) == {200}
+
+
+@pytest.mark.parametrize(("budget", "retried"), [("retry_budget 100;", 60), ("retry_budget 0; retry_budget_min 1;", 10)],
+                         ids=["no limit", "one a second"])
+def test_retries_have_a_budget(gatehouse, make_origin, budget, retried):
+    """A peer that is always broken costs every other request a retry; the budget (over ten seconds) bounds how many there are."""
+    good = make_origin(name="b")
+    bad = make_origin(drops, name="a")
+    server = gatehouse(SERVER.format(peers=f"{budget} server 127.0.0.1:{bad.port} max_fails=0; server 127.0.0.1:{good.port};", more=""),
+                       workers=1)
+    client = server.connect()
+    statuses = [client.request("/").status for _ in range(120)]
+    assert statuses.count(200) == 60 + retried
+    assert statuses.count(502) == 60 - retried
+
+
+@pytest.mark.parametrize(("sent", "status"), [(2, 200), (3, 502)])
+def test_interim_responses_have_a_limit(gatehouse, make_origin, sent, status):
+    async def interim(connection):
+        while await connection.read_request():
+            await connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * sent + reply(200, b"final"))
+
+    origin = make_origin(interim)
+    server = gatehouse("""server { listen 127.0.0.1:@http@; proxy_max_interim_responses 2;
+        location / { proxy_pass http://127.0.0.1:@origin@; } }""", origin=origin.port)
+    assert server.request("/").status == status
