@@ -120,7 +120,8 @@ for what in "$@"; do
       expect "a site" 200 "$(inside target 'curl -s -o /dev/null -w "%{http_code}" http://127.0.0.1:18080/')"
       expect "an attack on it" 403 "$(inside target \
         "curl -s -o /dev/null -w '%{http_code}' -G http://127.0.0.1:18080/ --data-urlencode \"q=1' or '1'='1\"")"
-      inside target 'gatehouse -s quit; apt-get purge -y -qq gatehouse >/dev/null; test ! -e /etc/gatehouse'
+      inside target 'gatehouse -s quit && rm /etc/gatehouse/sites/check.conf && apt-get purge -y -qq gatehouse >/dev/null'
+      expect "what a purge leaves" "" "$(inside target 'ls -d /etc/gatehouse /var/log/gatehouse /var/lib/gatehouse 2>/dev/null || true')"
       ;;
     *) echo "error: test, run or deb, not '$what'" >&2; exit 1 ;;
   esac
