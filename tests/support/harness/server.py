@@ -141,7 +141,7 @@ class Server:
         suppressions = ROOT / "tests/support/lsan.supp"
         environment = {
             **os.environ,
-            "ASAN_OPTIONS": f"log_path={sanitizer}:detect_leaks=1:abort_on_error=0:handle_abort=1:detect_stack_use_after_return=1",
+            "ASAN_OPTIONS": f"log_path={sanitizer}:detect_leaks=1:handle_abort=1:quarantine_size_mb=16",
             "UBSAN_OPTIONS": f"log_path={sanitizer}:print_stacktrace=1",
             "TSAN_OPTIONS": f"log_path={sanitizer}:halt_on_error=0",
             "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0" if suppressions.exists() else "",
