@@ -83,6 +83,12 @@ def nginx(request):
     yield from _maker(request, Nginx)
 
 
+@pytest.fixture(scope="module")
+def shared_nginx(request):
+    """The same, for a server that all tests of a file share."""
+    yield from _maker(request, Nginx)
+
+
 def _origin_maker():
     made = []
 

@@ -75,6 +75,8 @@ enum class Blame : std::uint8_t { downstream, upstream, internal, none };
   X(waf_overloaded,             "waf_overloaded",             internal,   503, "the WAF's queue is full")                 \
   X(spill_failed,               "spill_failed",               internal,   500, "the request body could not be written to its temporary file") \
   X(rewrite_cycle,              "rewrite_cycle",              internal,   500, "rewrite or internal redirection cycle")   \
+  X(rewrite_empty,              "rewrite_empty",              internal,   500, "the rewritten URI has a zero length")     \
+  X(no_named_location,          "no_named_location",          internal,   500, "could not find named location")           \
   X(overloaded,                 "overloaded",                 internal,   503, "a configured limit of this server is reached") \
   X(canceled,                   "canceled",                   none,       0,   "the operation was cancelled")             \
   X(end_of_stream,              "end_of_stream",              none,       0,   "the peer closed its side")                \

@@ -161,6 +161,11 @@ std::size_t Binder::add_upstream(Upstream upstream) {
 void Binder::number_locations(Location& location) {
   location.id = static_cast<std::uint32_t>(config_.locations.size());
   config_.locations.push_back(&location);
+  for (auto& step : location.program) {
+    if (auto* condition = std::get_if<IfStep>(&step); condition != nullptr && condition->settings) {
+      number_locations(*condition->settings);
+    }
+  }
   for (auto& inner : location.locations) number_locations(*inner);
 }
 

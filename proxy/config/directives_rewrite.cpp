@@ -279,36 +279,42 @@ std::string show_error_pages(const Level& level) {
   return text;
 }
 
-// The exchange can't run these yet; "full" here is all that is to change then.
-constexpr Support kMap = Support::missing;
-constexpr Support kRewrite = Support::missing;
-constexpr Support kErrorPage = Support::missing;
-
 const Directive kRows[] = {
     {"map",
      kHttp,
      {2, 2, true},
      {set_map, nullptr, "STRING $NAME { KEY VALUE; ... }"},
      "A variable that depends on a string: exact keys, *.x and x.* with `hostnames`, ~regular expressions, `default`, "
-     "`volatile`.",
-     kMap},
-    {"set", kRewriteContexts, kTwo, {set_set, nullptr, "$NAME VALUE"}, "Sets a variable.", kRewrite, Phase::children},
+     "`volatile`."},
+    {"set",
+     kRewriteContexts,
+     kTwo,
+     {set_set, nullptr, "$NAME VALUE"},
+     "Sets a variable.",
+     Support::full,
+     Phase::children},
     {"if",
      kServer | kLocation,
      {1, Arity::kAny, true},
      {set_if, nullptr, "(CONDITION) { ... }"},
      "Runs its directives when the condition holds; in a location, the last one that holds replaces the location's "
      "settings.",
-     kRewrite,
+     Support::full,
      Phase::children},
     {"rewrite",
      kRewriteContexts,
      {2, 3, false},
      {set_rewrite, nullptr, "REGEX REPLACEMENT [last | break | redirect | permanent]"},
      "Changes the URI.",
-     kRewrite,
+     Support::full,
      Phase::children},
-    {"break", kRewriteContexts, kNoArgument, {set_break, nullptr, ""}, "Ends rewriting.", kRewrite, Phase::children},
+    {"break",
+     kRewriteContexts,
+     kNoArgument,
+     {set_break, nullptr, ""},
+     "Ends rewriting.",
+     Support::full,
+     Phase::children},
     {"return",
      kRewriteContexts,
      {1, 2, false},
@@ -320,12 +326,11 @@ const Directive kRows[] = {
      kHttpServerLocation | kLocationIf,
      kTwoOrMore,
      {add_error_page, show_error_pages, "CODE... [=[CODE]] URI"},
-     "What is answered instead of an error.",
-     kErrorPage},
+     "What is answered instead of an error."},
     {"recursive_error_pages", kHttpServerLocation, kOne, flag<&L::recursive_error_pages>(),
-     "Whether error pages have error pages.", kErrorPage},
+     "Whether error pages have error pages."},
     {"proxy_intercept_errors", kHttpServerLocation, kOne, flag<&L::proxy_intercept_errors>(),
-     "Whether error_page holds for upstream responses.", kErrorPage},
+     "Whether error_page holds for upstream responses."},
 };
 
 }  // namespace

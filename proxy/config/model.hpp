@@ -393,7 +393,7 @@ struct SourceFile {
 struct Config {
   MainSettings main;
   Http http;
-  std::vector<const Location*> locations;   ///< every location of every server, by Location::id
+  std::vector<const Location*> locations;   ///< every location of every server, those of `if` too, by Location::id
   std::vector<std::string> user_variables;  ///< names of slots (named captures, set, map)
   std::vector<std::unique_ptr<const VariableMap>>
       variable_maps;                                       ///< by slot; null (or beyond the end): no map fills it

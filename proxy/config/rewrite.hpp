@@ -54,7 +54,7 @@ struct Condition {
 /// the rest of the exchange (the last one that held wins).
 struct IfStep {
   Condition condition;
-  std::shared_ptr<const Location> settings;  ///< null at server level; its own `program` is the block's
+  std::shared_ptr<Location> settings;  ///< null at server level; its own `program` is empty: the block's is below
   std::vector<std::variant<SetStep, RewriteStep, ReturnAction, BreakStep, IfStep>> program;
 };
 

@@ -1,5 +1,6 @@
 #include "proxy/exchange/exchange.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <system_error>
 
@@ -34,6 +35,21 @@ LogLevel level_of(Reason reason) {
   return LogLevel::error;
 }
 
+// A variable may hold what the client sent escaped and rewriting decoded: no line end of it may reach the head.
+std::string_view safe_location(Exchange& exchange, std::string_view location) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::none_of(location.begin(), location.end(), is_control)) return location;
+  std::string escaped;
+  for (const char c : location) {
+    if (is_control(c)) {
+      fmt::format_to(std::back_inserter(escaped), "%{:02X}", static_cast<unsigned char>(c));
+    } else {
+      escaped.push_back(c);
+    }
+  }
+  return exchange.arena.copy(escaped);
+}
+
 }  // namespace
 
 Exchange::Exchange(ThreadState& thread_, std::shared_ptr<const ThreadGeneration> generation_, Downstream& downstream_,
@@ -45,6 +61,9 @@ Exchange::Exchange(ThreadState& thread_, std::shared_ptr<const ThreadGeneration>
       connection(connection_),
       head(head_),
       semantics(semantics_),
+      args(semantics_.query),
+      method(head_.method),
+      method_text(head_.method_text),
       client(connection_.peer),
       client_ip(connection_.peer_ip),
       upstream_head(thread_.body_blocks),
@@ -52,6 +71,11 @@ Exchange::Exchange(ThreadState& thread_, std::shared_ptr<const ThreadGeneration>
       started_wall_ms(thread_.reactor.wall_milliseconds()) {}
 
 Exchange::~Exchange() = default;
+
+void Exchange::set_variable(std::uint16_t slot, std::string_view value) {
+  if (slot >= user_variables.size()) user_variables.resize(generation->shared->config->user_variables.size());
+  user_variables[slot] = value.data() == nullptr ? std::string_view("") : value;
+}
 
 const ErrorLog& Exchange::error_log() const noexcept {
   return route != nullptr ? *route->error_log : *generation->shared->error_log;
@@ -78,8 +102,10 @@ void Exchange::log(LogLevel level, std::string_view text) const {
 void Exchange::reply(int status, Reason why, std::string_view why_detail) {
   reason = why;
   detail = why_detail;
+  forced_status = 0;
   const auto tokens = settings().server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
   make_local_head(*this, http::public_status(status), http::kLocalReplyType, http::local_reply_page(status, tokens));
+  error_status = status;
 }
 
 std::string_view Exchange::absolute(std::string_view location) {
@@ -94,8 +120,11 @@ std::string_view Exchange::absolute(std::string_view location) {
 }
 
 void Exchange::redirect(int status, std::string_view location) {
+  forced_status = 0;
   const auto tokens = settings().server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
-  make_local_head(*this, status, http::kLocalReplyType, http::local_reply_page(status, tokens), absolute(location));
+  make_local_head(*this, status, http::kLocalReplyType, http::local_reply_page(status, tokens),
+                  safe_location(*this, absolute(location)));
+  error_status = status;
 }
 
 void Exchange::reply_empty(int status) { make_local_head(*this, status, {}, {}); }
@@ -110,6 +139,7 @@ void Exchange::fail(Reason why, std::string_view why_detail) {
     reason = why;
     detail = why_detail;
     response.status = http::kCloseSilently;
+    error_status = 0;
     local = true;
     return;
   }

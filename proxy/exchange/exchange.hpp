@@ -19,6 +19,7 @@
 #include "proxy/exchange/request_body.hpp"
 #include "proxy/exchange/thread_state.hpp"
 #include "proxy/http/message.hpp"
+#include "proxy/http/response_parser.hpp"
 #include "proxy/http/semantics.hpp"
 #include "proxy/http/target.hpp"
 #include "proxy/io/read_buffer.hpp"
@@ -38,6 +39,19 @@ struct UpstreamTry {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
   bool reused = false;
+  bool begins_group = false;  ///< of another proxy_pass than the one before
+};
+
+/// An answer that rewriting decided on (`return`, `rewrite ... redirect`).
+struct DecidedAnswer {
+  int status = 0;
+  std::optional<std::string_view> text;  ///< a body, or the Location of a redirect
+};
+
+/// Where the phases go on when an exchange is given another URI or another location.
+enum class Resume : std::uint8_t {
+  server,    ///< at the server's own rewriting: a new URI
+  location,  ///< at the rewriting of Exchange::route: a named location
 };
 
 /// The state of one exchange. Lives on its session's coroutine frame; filters get it by reference.
@@ -58,14 +72,33 @@ struct Exchange {
   // Routing.
   const config::Server* server = nullptr;
   const LocationRuntime* route = nullptr;
-  std::string_view path;      ///< the canonical path, nginx's $uri
+  std::string_view path;      ///< the canonical path, nginx's $uri; what rewriting made of it
+  std::string_view args;      ///< nginx's $args: the client's query until rewriting changes it
   bool path_changed = false;  ///< differs from the raw path
   bool path_had_escapes = false;
   bool raw_differs_in_meaning = false;
   std::string path_storage;          ///< backs `path` when it differs from the raw one
   config::Regex::Captures captures;  ///< of the last regular expression; offsets into `captured`
   std::string_view captured;
-  boost::container::small_vector<std::string_view, 4> user_variables;  ///< slots of named captures, `set` and `map`
+  /// Slots of named captures, `set` and `map`; a null data() means that nothing has filled the slot.
+  boost::container::small_vector<std::string_view, 4> user_variables;
+  std::uint8_t map_depth = 0;  ///< maps being evaluated: one that needs itself must end
+
+  // Rewriting and internal redirects, as nginx's flags of the same meaning.
+  static constexpr std::uint8_t kMostUriChanges = 10;
+  http::Method method;           ///< the client's, or GET in an error page
+  std::string_view method_text;  ///< $request_method
+  Resume resume = Resume::server;
+  bool internal = false;              ///< the URI is not the client's any more: internal locations serve it
+  bool raw_target_valid = true;       ///< the client's own target still says what `path` and `args` say
+  bool location_prefix_valid = true;  ///< off when `break` kept a rewritten URI here: proxy_pass' URI replaces nothing
+  std::uint8_t uri_changes_left = kMostUriChanges + 1;
+  std::optional<DecidedAnswer> decided;  ///< waits for the WAF
+  bool body_dropped = false;             ///< the request's body was refused or is gone: it must not be sent on
+  bool error_page_used = false;          ///< no other one follows (recursive_error_pages off)
+  int error_status = 0;   ///< the local reply is one that error_page may replace: its code, private ones as they are
+  int forced_status = 0;  ///< what error_page makes of the next answer's status; 0: nothing
+  bool real_address_found = false;
 
   // Who asks.
   SocketAddress client;        ///< after real_ip
@@ -85,9 +118,11 @@ struct Exchange {
   boost::container::small_vector<UpstreamTry, 2> tries;
   std::string_view proxy_host;  ///< $proxy_host
   std::string_view proxy_port;
-  std::string_view upstream_url;  ///< "http://10.0.0.1:80/path" of the error log
-  io::ReadBuffer upstream_head;   ///< the upstream's head as received; kept until the log line is written
-  const http::Fields* upstream_fields = nullptr;  ///< views into it; null until a head was received
+  std::string_view upstream_url;      ///< "http://10.0.0.1:80/path" of the error log
+  bool upstream_group_ended = false;  ///< the next try belongs to another proxy_pass: " : " in $upstream_*
+  io::ReadBuffer upstream_head;       ///< the upstream's head as received; kept until the log line is written
+  std::optional<http::ResponseParser> upstream_parser;  ///< views into it
+  const http::Fields* upstream_fields = nullptr;        ///< of the parser; null until a head was received
 
   // The WAF.
   std::unique_ptr<WafGate> waf;
@@ -100,6 +135,8 @@ struct Exchange {
   [[nodiscard]] const config::LocationSettings& settings() const noexcept { return route->location->settings; }
   [[nodiscard]] TimePoint now() const noexcept { return thread.reactor.now(); }
   [[nodiscard]] bool is_head() const noexcept { return head.method == http::Method::head; }
+  /// The value of a slot; makes room when it is the first. `value` is never "nothing", empty is a value too.
+  void set_variable(std::uint16_t slot, std::string_view value);
 
   /// Logs to the error log of the request's place, with nginx's trailing context (client, server, request, upstream, host).
   void log(LogLevel level, std::string_view text) const;

@@ -171,6 +171,10 @@ void Builder::build_listeners() {
 
 void Builder::build_locations(const config::Server& server, const config::Location& location) {
   attempt([&] { result_->locations[location.id] = build_location(server, location); });
+  for (const auto& step : location.program) {
+    const auto* condition = std::get_if<config::IfStep>(&step);
+    if (condition != nullptr && condition->settings) build_locations(server, *condition->settings);
+  }
   for (const auto& inner : location.locations) build_locations(server, *inner);
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "certs/error_queue.hpp"
+#include "proxy/exchange/error_pages.hpp"
 #include "proxy/exchange/proxy_request.hpp"
 #include "proxy/exchange/read_body.hpp"
 #include "proxy/exchange/response_filters.hpp"
@@ -33,7 +34,10 @@ struct AttemptEnd {
 /// One exchange's way through its upstream: picks peers, attempts, decides about retries.
 class UpstreamRun {
  public:
-  explicit UpstreamRun(Exchange& exchange) : ex_(exchange), head_text_(exchange.thread), parser_(limits_of(exchange)) {}
+  explicit UpstreamRun(Exchange& exchange)
+      : ex_(exchange), head_text_(exchange.thread), parser_(exchange.upstream_parser.emplace(limits_of(exchange))) {
+    exchange.upstream_fields = nullptr;
+  }
 
   io::Task<void> run();
 
@@ -56,6 +60,7 @@ class UpstreamRun {
   io::Task<AttemptEnd> relay(http::ResponseSemantics semantics);
   io::Task<bool> relay_body(UpstreamBody& body, std::string_view first);
   io::Task<AttemptEnd> relay_inspected(UpstreamBody& body);
+  io::Task<AttemptEnd> intercept(http::ResponseSemantics semantics);
   io::Task<AttemptEnd> tunnel();
   io::Task<Result<bool>> pump_spilled();
   io::Task<Result<bool>> pump_streamed();
@@ -63,6 +68,9 @@ class UpstreamRun {
 
   [[nodiscard]] bool retry(const AttemptEnd& end);
   [[nodiscard]] bool is_retriable_status(int status) const;
+  [[nodiscard]] bool is_intercepted(int status) const {
+    return status >= 300 && ex_.settings().proxy_intercept_errors && has_error_page(ex_, status);
+  }
   void finish_connection(const http::ResponseSemantics& semantics, const UpstreamBody& body);
   void log_failure(Error error);
   [[nodiscard]] Milliseconds elapsed(TimePoint since) const {
@@ -92,7 +100,7 @@ class UpstreamRun {
   bool response_byte_seen_ = false;
   bool streamed_bytes_gone_ = false;  ///< body bytes were passed on that can't be sent again
   std::optional<io::Child<Result<bool>>> pump_;
-  http::ResponseParser parser_;
+  http::ResponseParser& parser_;  ///< the exchange's: variables are read from it to the end
 };
 
 io::Task<void> UpstreamRun::run() {
@@ -128,7 +136,8 @@ io::Task<void> UpstreamRun::run() {
 // With request buffering the body is here before a peer is chosen, so that it can be sent again.
 io::Task<bool> UpstreamRun::prepare_body() {
   const auto& framing = ex_.semantics.framing;
-  if (!ex_.settings().proxy_pass_request_body || framing.kind == http::BodyKind::none) co_return true;
+  const bool has_body = framing.kind != http::BodyKind::none && !ex_.body_dropped;
+  if (!ex_.settings().proxy_pass_request_body || !has_body) co_return true;
   const bool old_version = ex_.settings().proxy_http_version == 10;
   if (ex_.settings().proxy_request_buffering || !ex_.body.empty() ||
       (old_version && framing.kind == http::BodyKind::chunked)) {
@@ -176,7 +185,7 @@ bool UpstreamRun::pick() {
 
 io::Task<AttemptEnd> UpstreamRun::attempt() {
   try_began_ = ex_.now();
-  ex_.tries.emplace_back();
+  ex_.tries.emplace_back().begins_group = std::exchange(ex_.upstream_group_ended, false);
   const std::string peer_text = peer_->spec.address.to_string();
   current().peer = ex_.arena.copy(peer_text);
   ex_.upstream_url =
@@ -207,7 +216,7 @@ io::Task<AttemptEnd> UpstreamRun::attempt() {
   }
   current().status = parser_.head().status;
   current().header_time = elapsed(try_began_);
-  const auto semantics = http::interpret_response(parser_.head(), ex_.head.method);
+  const auto semantics = http::interpret_response(parser_.head(), ex_.method);
   if (!semantics) co_return AttemptEnd{semantics.error()};
   if (semantics->tunnel) {
     if (!asks_upgrade_ || parser_.head().status != 101) co_return AttemptEnd{{Reason::upstream_bad_interim}};
@@ -217,6 +226,10 @@ io::Task<AttemptEnd> UpstreamRun::attempt() {
   if (is_retriable_status(parser_.head().status)) {
     const AttemptEnd listed{{Reason::upstream_status}, parser_.head().status};
     if (retry(listed)) co_return AttemptEnd{{}, 0, true};
+  }
+  if (is_intercepted(parser_.head().status)) {
+    auto intercepting = intercept(*semantics);
+    co_return co_await intercepting;
   }
   auto relaying = relay(*semantics);
   co_return co_await relaying;
@@ -236,7 +249,7 @@ io::Task<Error> UpstreamRun::connect() {
   if (!only_fresh_) {
     connection_ = target_.cluster->take_idle(key, ex_.now());
     // What can't be repeated must not meet a connection that closed a moment ago: ask the kernel.
-    if (connection_ && http::repeat_of(ex_.head.method) == http::Repeat::harmful &&
+    if (connection_ && http::repeat_of(ex_.method) == http::Repeat::harmful &&
         !connection_->stream.socket().is_quiet()) {
       connection_->stream.close();
       connection_ = nullptr;
@@ -355,7 +368,7 @@ io::Task<Result<bool>> UpstreamRun::pump_streamed() {
       co_return Error{Reason::body_too_large};
     }
     const bool last = piece->empty();
-    if (!last) streamed_bytes_gone_ = true;
+    if (!last) streamed_bytes_gone_ = ex_.body_dropped = true;
     const http::ChunkHeader size(piece->size());
     std::array<iovec, 3> parts{};
     std::size_t count = 0;
@@ -523,7 +536,7 @@ io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view firs
 // The response waits for the WAF: its head always, its body as far as the rules look at it.
 io::Task<AttemptEnd> UpstreamRun::relay_inspected(UpstreamBody& body) {
   const http::ResponseHead& head = parser_.head();
-  const auto semantics = http::interpret_response(head, ex_.head.method);
+  const auto semantics = http::interpret_response(head, ex_.method);
   ScratchString held(ex_.thread);
   bool truncated = false;
   if (ex_.waf->wants_response_body(head)) {
@@ -559,6 +572,34 @@ io::Task<AttemptEnd> UpstreamRun::relay_inspected(UpstreamBody& body) {
   auto relaying = relay_body(body, first);
   co_await relaying;
   current().response_length = body.received();
+  co_return AttemptEnd{};
+}
+
+// proxy_intercept_errors: the response is dropped, and error_page answers for its status.
+io::Task<AttemptEnd> UpstreamRun::intercept(http::ResponseSemantics semantics) {
+  cluster().on_success(*peer_);
+  const http::ResponseHead& head = parser_.head();
+  ex_.upstream_head.consume(head.size);
+  if (pump_) {
+    auto stopping = stop_pump();
+    co_await stopping;
+    if (!request_sent_whole_) {
+      ex_.downstream.close_after_response();
+      ex_.body_dropped = true;
+    }
+  }
+  // A body that came along with the head costs nothing to read, and keeps the connection usable.
+  UpstreamBody body(connection_->stream, ex_.thread.body_blocks, semantics.framing, ex_.upstream_head.unread(),
+                    ex_.settings().proxy_read_timeout);
+  const auto first = body.ready_piece();
+  if (first) current().response_length = body.received();
+  current().response_time = elapsed(try_began_);
+  if (first && body.finished()) finish_connection(semantics, body);
+  ex_.reply(head.status, Reason::none);
+  const auto challenge = head.fields.value(http::FieldId::www_authenticate);
+  if (head.status == 401 && challenge) {
+    ex_.response.fields.add("WWW-Authenticate", *challenge, http::FieldId::www_authenticate);
+  }
   co_return AttemptEnd{};
 }
 
@@ -671,7 +712,7 @@ bool UpstreamRun::retry(const AttemptEnd& end) {
   upstream::FailedAttempt failed;
   failed.reason = end.error.reason;
   failed.status = end.status;
-  failed.method = upstream::idempotence(ex_.head.method_text);
+  failed.method = upstream::idempotence(ex_.method_text);
   failed.request = request_sent_ ? upstream::RequestProgress::sent : upstream::RequestProgress::nothing_sent;
   failed.body = streamed_bytes_gone_ ? upstream::BodyReplay::consumed : upstream::BodyReplay::possible;
   failed.client =

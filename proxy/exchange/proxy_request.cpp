@@ -12,8 +12,8 @@ namespace gatehouse::exchange {
 namespace {
 
 std::string_view with_args(Exchange& exchange, std::string_view path) {
-  if (exchange.semantics.query.empty()) return path;
-  return exchange.arena.concat(path, std::string_view("?"), exchange.semantics.query);
+  if (exchange.args.empty()) return path;
+  return exchange.arena.concat(path, std::string_view("?"), exchange.args);
 }
 
 std::string_view escaped(Exchange& exchange, std::string_view path) {
@@ -23,18 +23,30 @@ std::string_view escaped(Exchange& exchange, std::string_view path) {
   return exchange.arena.copy(text);
 }
 
-// The client's own target, unless an origin could take it for another path than the one that was checked here.
-std::string_view unchanged_uri(Exchange& exchange) {
-  if (!exchange.raw_differs_in_meaning) return exchange.semantics.path_and_query;
-  return with_args(exchange, escaped(exchange, exchange.path));
+// nginx escapes what the client had escaped, and what rewriting or an internal redirect made. Anything that would end the
+// request line is escaped in any case.
+std::string_view canonical(Exchange& exchange, std::string_view path) {
+  const auto breaks_line = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
+  if (exchange.path_had_escapes || exchange.internal || exchange.raw_differs_in_meaning ||
+      std::any_of(path.begin(), path.end(), breaks_line)) {
+    return escaped(exchange, path);
+  }
+  return path;
 }
 
-// The directive's URI takes the place of the location's prefix; the rest of the canonical path is kept.
+// The client's own target, unless rewriting changed it, or an origin could take it for another path than the one that was checked here.
+std::string_view unchanged_uri(Exchange& exchange) {
+  if (exchange.raw_target_valid && !exchange.raw_differs_in_meaning) return exchange.semantics.path_and_query;
+  return with_args(exchange, canonical(exchange, exchange.path));
+}
+
+// The directive's URI takes the place of the location's prefix; the rest of the canonical path is kept. After `rewrite ... break`
+// the whole path goes up instead.
 std::string_view replaced_uri(Exchange& exchange, std::string_view uri) {
+  if (!exchange.location_prefix_valid) return with_args(exchange, canonical(exchange, exchange.path));
   const config::Location& location = *exchange.route->location;
   const std::size_t prefix = std::min(location.path.size(), exchange.path.size());
-  std::string_view rest = exchange.path.substr(prefix);
-  if (exchange.path_had_escapes) rest = escaped(exchange, rest);
+  const std::string_view rest = canonical(exchange, exchange.path.substr(prefix));
   return with_args(exchange, rest.empty() ? uri : exchange.arena.concat(uri, rest));
 }
 
@@ -148,7 +160,7 @@ bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const Up
   const bool old_version = settings.proxy_http_version == 10;
   bool asks_upgrade = false;
 
-  out.append(settings.proxy_method ? evaluate(*settings.proxy_method, exchange) : exchange.head.method_text);
+  out.append(settings.proxy_method ? evaluate(*settings.proxy_method, exchange) : exchange.method_text);
   out.append(" ").append(target.uri).append(old_version ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
   if (headers.host == nullptr) append_field(out, "Host", exchange.proxy_host);
   for (const auto& rule : *settings.proxy_set_header) {

@@ -4,6 +4,7 @@ namespace gatehouse::exchange {
 
 void fail_reading_body(Exchange& exchange, Error error) {
   exchange.downstream.close_after_response();
+  exchange.body_dropped = true;
   exchange.fail(error.reason, error.os_error == 0 ? std::string_view{} : exchange.arena.copy(describe(error)));
 }
 

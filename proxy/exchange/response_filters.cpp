@@ -18,7 +18,10 @@ constexpr std::array<int, 10> kAddHeaderStatuses = {200, 201, 204, 206, 301, 302
 
 void begin_head(Exchange& exchange, int status) {
   ResponseHeadOut& head = exchange.response;
-  head.status = status;
+  // A response without content can't be told as one that has some, nor the other way round: its framing is settled.
+  const bool forced = exchange.forced_status != 0 && status != 101 &&
+                      http::has_content(exchange.forced_status) == http::has_content(status);
+  head.status = forced ? exchange.forced_status : status;
   head.fields.clear();
   const auto& settings = exchange.settings();
   head.fields.add("Server",
@@ -37,7 +40,10 @@ void add_headers(Exchange& exchange) {
   for (const auto& rule : rules) {
     if (!listed && !rule.always) continue;
     const std::string_view value = evaluate(rule.value, exchange);
-    if (!value.empty()) exchange.response.fields.add(rule.name, value);
+    // A variable may hold a line end that the client sent escaped; it must not end the field.
+    const auto breaks_line = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
+    if (value.empty() || std::any_of(value.begin(), value.end(), breaks_line)) continue;
+    exchange.response.fields.add(rule.name, value);
   }
 }
 
@@ -111,7 +117,7 @@ std::string_view redirected_refresh(Exchange& exchange, std::string_view value) 
 void adopt_upstream_head(Exchange& exchange, const http::ResponseHead& head, const http::ResponseSemantics& semantics) {
   begin_head(exchange, head.status);
   ResponseHeadOut& out = exchange.response;
-  out.reason = head.reason;
+  out.reason = out.status == head.status ? head.reason : std::string_view{};
   const bool bodiless = exchange.is_head() || head.status == 304;
   bool names_fields = head.fields.contains(http::FieldId::connection);
   if (!exchange.settings().proxy_pass_header->empty()) {
@@ -150,6 +156,7 @@ void make_local_head(Exchange& exchange, int status, std::string_view content_ty
   begin_head(exchange, status);
   ResponseHeadOut& out = exchange.response;
   out.reason = {};
+  exchange.error_status = 0;
   if (!content_type.empty() && http::has_content(status)) {
     out.fields.add("Content-Type", content_type, http::FieldId::content_type);
   }

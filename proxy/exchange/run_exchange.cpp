@@ -4,62 +4,36 @@
 #include <chrono>
 
 #include "proxy/exchange/access_log.hpp"
+#include "proxy/exchange/decided_answer.hpp"
+#include "proxy/exchange/error_pages.hpp"
 #include "proxy/exchange/filters/access.hpp"
-#include "proxy/exchange/filters/body_limit.hpp"
 #include "proxy/exchange/filters/real_address.hpp"
+#include "proxy/exchange/filters/rewrite.hpp"
 #include "proxy/exchange/filters/routing.hpp"
 #include "proxy/exchange/proxy.hpp"
-#include "proxy/exchange/response_filters.hpp"
-#include "proxy/exchange/variables.hpp"
 #include "proxy/exchange/waf_gate.hpp"
 #include "proxy/http/local_reply.hpp"
 
 namespace gatehouse::exchange {
 namespace {
 
-// A location without WAF answers `return` before access rules are asked, as nginx's rewrite phase does.
-Step answer_return_uninspected(Exchange& exchange);
-
-// What happens between routing and the WAF, in this order: what refuses cheaply comes first.
+// What happens between the choice of the server and the WAF, in this order: what refuses cheaply comes first.
 constexpr std::array kBeforeInspection = {
     RequestFilter{"real_address", find_real_address,
                   "everything behind it judges and logs the client by its real address"},
-    RequestFilter{"body_limit", check_announced_body,
-                  "a body that is too long is refused before anything else costs time"},
-    RequestFilter{"return", answer_return_uninspected, "nginx's rewrite phase runs before its access phase"},
+    RequestFilter{"rewrite", rewrite_and_route,
+                  "chooses the location, whose settings hold from here on; refuses a body that is too long; `return` "
+                  "answers before access rules are asked, as in nginx"},
+    RequestFilter{"real_address_of_location", find_real_address,
+                  "a location may trust proxies that its server does not"},
     RequestFilter{"access", check_access, "the last cheap refusal; the WAF behind it is the costly one"},
 };
 
-void answer_return(Exchange& exchange) {
-  const config::ReturnAction& action = *exchange.route->location->return_action;
-  if (action.status == http::kCloseSilently) {
-    exchange.response.status = http::kCloseSilently;
-    exchange.local = true;
-    return;
+Step before_inspection(Exchange& exchange) {
+  for (const RequestFilter& filter : kBeforeInspection) {
+    if (filter.run(exchange) == Step::answered) return Step::answered;
   }
-  const std::string_view text = action.text ? evaluate(*action.text, exchange) : std::string_view{};
-  switch (action.status) {
-    case 301:
-    case 302:
-    case 303:
-    case 307:
-    case 308: exchange.redirect(action.status, text); return;
-    default: break;
-  }
-  if (!action.text) {
-    if (action.status < 300)
-      exchange.reply_empty(action.status);
-    else
-      exchange.reply(action.status, Reason::none);
-    return;
-  }
-  make_local_head(exchange, action.status, exchange.settings().default_type, text);
-}
-
-Step answer_return_uninspected(Exchange& exchange) {
-  if (!exchange.route->location->return_action || exchange.route->rules) return Step::next;
-  answer_return(exchange);
-  return Step::answered;
+  return Step::next;
 }
 
 io::Task<Step> inspect(Exchange& exchange) {
@@ -69,14 +43,14 @@ io::Task<Step> inspect(Exchange& exchange) {
 }
 
 io::Task<void> answer(Exchange& exchange) {
-  if (exchange.route->rules) {
+  // Once an exchange, whatever rewriting and error pages make of it: the WAF judges what the client sent.
+  if (exchange.route->rules && !exchange.waf) {
     auto inspecting = inspect(exchange);
     if (const Step step = co_await inspecting; step == Step::answered) co_return;
   }
-  const config::Location& location = *exchange.route->location;
-  if (location.return_action) {
-    answer_return(exchange);
-  } else if (location.proxy_pass) {
+  if (exchange.decided) {
+    answer_decided(exchange);
+  } else if (exchange.route->location->proxy_pass) {
     auto serving = serve_from_upstream(exchange);
     co_await serving;
   } else {
@@ -121,14 +95,15 @@ void finish(Exchange& exchange) {
 }  // namespace
 
 io::Task<void> run_exchange(Exchange& exchange, const ListenerRuntime& listener) {
-  Step step = find_route(exchange, listener);
-  for (const RequestFilter& filter : kBeforeInspection) {
-    if (step == Step::answered) break;
-    step = filter.run(exchange);
-  }
-  if (step == Step::next) {
-    auto answering = answer(exchange);
-    co_await answering;
+  Step step = find_server(exchange, listener);
+  for (;;) {
+    if (step == Step::next) step = before_inspection(exchange);
+    if (step == Step::next) {
+      auto answering = answer(exchange);
+      co_await answering;
+    }
+    if (!exchange.local || exchange.downstream.head_sent() || !take_error_page(exchange)) break;
+    step = Step::next;
   }
   if (exchange.local && !exchange.downstream.head_sent()) {
     auto sending = send_local_reply(exchange);

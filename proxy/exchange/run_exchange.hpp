@@ -6,7 +6,7 @@
 
 namespace gatehouse::exchange {
 
-/// Walks the phases: route, real address, limits, access, WAF, answer (return, proxy), log. The response has been sent, or the
+/// Walks the phases: server, real address, rewriting and location, access, WAF, answer (return, proxy), error page, log. The response has been sent, or the
 /// connection was given up, when it ends. `listener` is the generation's listener that the connection came in on.
 [[nodiscard]] io::Task<void> run_exchange(Exchange& exchange, const ListenerRuntime& listener);
 

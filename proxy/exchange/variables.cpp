@@ -3,6 +3,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "proxy/exchange/captures.hpp"
 #include "proxy/exchange/exchange.hpp"
 
 namespace gatehouse::exchange {
@@ -39,6 +42,35 @@ class Catalog final : public config::VariableCatalog {
   std::unordered_map<std::string_view, std::size_t> rows_;
 };
 
+constexpr std::uint8_t kDeepestMap = 32;
+
+// The value of a map, found when it is first asked for and then kept, unless the map is volatile.
+std::optional<std::string_view> evaluate_map(const config::VariableMap& map, std::uint16_t slot, Exchange& exchange) {
+  if (exchange.map_depth >= kDeepestMap) {
+    exchange.log(LogLevel::error, fmt::format("cycle while evaluating variable \"{}\"",
+                                              exchange.generation->shared->config->user_variables[slot]));
+    return std::nullopt;
+  }
+  ++exchange.map_depth;
+  const std::string_view key = evaluate(map.source, exchange);
+  const config::Regex* regex = nullptr;
+  const config::ComplexValue* value = map.find(key, exchange.captures, regex);
+  if (regex != nullptr) keep_captures(exchange, *regex, key);
+  const std::string_view text = value == nullptr ? std::string_view("") : evaluate(*value, exchange);
+  --exchange.map_depth;
+  if (!map.volatile_value) exchange.set_variable(slot, text);
+  return text;
+}
+
+std::optional<std::string_view> evaluate_user_variable(std::uint16_t slot, Exchange& exchange) {
+  if (slot < exchange.user_variables.size() && exchange.user_variables[slot].data() != nullptr) {
+    return exchange.user_variables[slot];
+  }
+  const auto& maps = exchange.generation->shared->config->variable_maps;
+  if (slot < maps.size() && maps[slot]) return evaluate_map(*maps[slot], slot, exchange);
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::span<const VariableRow> all_variables() {
@@ -66,9 +98,7 @@ std::optional<std::string_view> evaluate(const config::VariableRef& variable, Ex
       if (at + 1 >= offsets.size() || offsets[at] == std::string_view::npos) return std::nullopt;
       return exchange.captured.substr(offsets[at], offsets[at + 1] - offsets[at]);
     }
-    case config::VariableRef::Kind::user:
-      if (variable.index >= exchange.user_variables.size()) return std::nullopt;
-      return exchange.user_variables[variable.index];
+    case config::VariableRef::Kind::user: return evaluate_user_variable(variable.index, exchange);
   }
   return std::nullopt;
 }

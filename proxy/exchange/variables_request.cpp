@@ -41,7 +41,7 @@ Value host(Exchange& exchange, std::string_view) {
 }
 
 Value argument_of(Exchange& exchange, std::string_view name) {
-  std::string_view query = exchange.semantics.query;
+  std::string_view query = exchange.args;
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
@@ -146,8 +146,7 @@ Value field_or_nothing(const Exchange& exchange, http::FieldId id) {
 
 constexpr auto kRows = std::to_array<VariableRow>({
     {"arg_", argument_of, "the argument NAME of the query, still escaped"},
-    {"args", [](Exchange& e, std::string_view) -> Value { return e.semantics.query; },
-     "the query, without its question mark"},
+    {"args", [](Exchange& e, std::string_view) -> Value { return e.args; }, "the query, without its question mark"},
     {"content_length", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_length); },
      "the Content-Length field of the request"},
     {"content_type", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_type); },
@@ -161,10 +160,10 @@ constexpr auto kRows = std::to_array<VariableRow>({
      "the Cookie fields, joined by '; '"},
     {"http_host", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::host); },
      "the Host field as sent"},
-    {"is_args", [](Exchange& e, std::string_view) -> Value { return e.semantics.query.empty() ? "" : "?"; },
+    {"is_args", [](Exchange& e, std::string_view) -> Value { return e.args.empty() ? "" : "?"; },
      "'?' if the request has arguments"},
     {"proxy_add_x_forwarded_for", forwarded_for, "the X-Forwarded-For fields with the client's address appended"},
-    {"query_string", [](Exchange& e, std::string_view) -> Value { return e.semantics.query; }, "the same as $args"},
+    {"query_string", [](Exchange& e, std::string_view) -> Value { return e.args; }, "the same as $args"},
     {"remote_user", remote_user, "the user name of Basic authentication"},
     {"request", [](Exchange& e, std::string_view) -> Value { return e.head.line; }, "the whole request line"},
     {"request_id", request_id, "32 hexadecimal digits that identify the request"},
@@ -173,7 +172,7 @@ constexpr auto kRows = std::to_array<VariableRow>({
        return e.arena.copy(fmt::format_int(e.downstream.request_bytes()).c_str());
      },
      "bytes of the request: line, fields and body"},
-    {"request_method", [](Exchange& e, std::string_view) -> Value { return e.head.method_text; }, "the method"},
+    {"request_method", [](Exchange& e, std::string_view) -> Value { return e.method_text; }, "the method"},
     {"request_uri", [](Exchange& e, std::string_view) -> Value { return e.semantics.path_and_query; },
      "path and query as the client sent them"},
     {"uri", [](Exchange& e, std::string_view) -> Value { return e.path; }, "the canonical path, decoded"},

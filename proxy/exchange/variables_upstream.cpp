@@ -19,7 +19,7 @@ Value join_tries(Exchange& exchange, Text&& text) {
   if (exchange.tries.size() == 1) return exchange.arena.copy(text(exchange.tries.front()));
   std::string joined;
   for (const UpstreamTry& one : exchange.tries) {
-    if (!joined.empty()) joined += ", ";
+    if (!joined.empty()) joined += one.begins_group ? " : " : ", ";
     joined += text(one);
   }
   return exchange.arena.copy(joined);

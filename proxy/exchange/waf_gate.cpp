@@ -39,7 +39,7 @@ struct WafGate::Transaction {
   std::string spill_path;
 };
 
-WafGate::WafGate(Exchange& exchange) : exchange_(exchange) {}
+WafGate::WafGate(Exchange& exchange) : exchange_(exchange), route_(*exchange.route) {}
 WafGate::~WafGate() = default;
 
 io::Task<Step> WafGate::inspect_request() {
@@ -50,7 +50,7 @@ io::Task<Step> WafGate::inspect_request() {
     ex.fail(guarded.error().reason);
     co_return Step::answered;
   }
-  transaction_ = std::make_shared<Transaction>(ex.thread.waf.engine, ex.route->rules);
+  transaction_ = std::make_shared<Transaction>(ex.thread.waf.engine, route_.rules);
   Transaction& transaction = *transaction_;
   transaction.client_ip = ex.client_ip;
   transaction.server_ip = ex.connection.local.ip_string();
@@ -67,7 +67,7 @@ io::Task<Step> WafGate::inspect_request() {
   input.headers = headers;
   input.unique_id = transaction.unique_id;
 
-  const bool has_body = ex.semantics.framing.kind != http::BodyKind::none;
+  const bool has_body = ex.semantics.framing.kind != http::BodyKind::none && !ex.body_dropped;
   const TimePoint began = Clock::now();
   if (!has_body) {
     auto both = io::Offload(ex.thread.waf.pool, ex.thread.reactor,
@@ -107,18 +107,19 @@ io::Task<Step> WafGate::inspect_request() {
 }
 
 bool WafGate::wants_response_body(const http::ResponseHead& head) const {
-  if (!transaction_ || failed_ || exchange_.is_head()) return false;
-  const auto& rules = *exchange_.route->rules;
+  if (!transaction_ || failed_ || outcome_ == WafOutcome::denied || exchange_.is_head()) return false;
+  const auto& rules = *route_.rules;
   if (rules.facts().engine == waf::EngineState::off || !rules.facts().response_body_access) return false;
   const auto type = head.fields.value(http::FieldId::content_type);
   return rules.inspects_response_type(type.value_or(std::string_view{}));
 }
 
-ByteCount WafGate::response_body_limit() const { return exchange_.route->rules->facts().response_body.bytes; }
+ByteCount WafGate::response_body_limit() const { return route_.rules->facts().response_body.bytes; }
 
 io::Task<Step> WafGate::inspect_response(const http::ResponseHead& head, std::string_view body, bool truncated) {
   Exchange& ex = exchange_;
-  if (!transaction_ || failed_) co_return Step::next;
+  // What is answered instead of a refused response is not judged again.
+  if (!transaction_ || failed_ || outcome_ == WafOutcome::denied) co_return Step::next;
   const std::vector<waf::HeaderView> headers = views_of(head.fields);
   waf::ResponseInput input;
   input.status = head.status;

@@ -16,6 +16,7 @@
 namespace gatehouse::exchange {
 
 struct Exchange;
+struct LocationRuntime;
 
 /// One exchange's transaction. Every call that evaluates runs on the WAF's pool while the exchange waits on its reactor.
 class WafGate {
@@ -47,6 +48,7 @@ class WafGate {
   void log_matches(const waf::Verdict& verdict);
 
   Exchange& exchange_;
+  const LocationRuntime& route_;              ///< whose rules judge: an error page elsewhere does not change them
   std::shared_ptr<Transaction> transaction_;  ///< shared with the job of phase 5
   WafOutcome outcome_ = WafOutcome::clean;
   bool failed_ = false;

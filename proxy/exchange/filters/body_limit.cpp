@@ -9,8 +9,10 @@ namespace gatehouse::exchange {
 Step check_announced_body(Exchange& exchange) {
   const ByteCount limit = exchange.settings().client_max_body_size;
   const auto& framing = exchange.semantics.framing;
-  if (limit == 0 || framing.kind != http::BodyKind::length || framing.length <= limit) return Step::next;
+  if (exchange.body_dropped || limit == 0 || framing.kind != http::BodyKind::length || framing.length <= limit)
+    return Step::next;
   exchange.downstream.close_after_response();
+  exchange.body_dropped = true;
   exchange.fail(Reason::body_too_large, exchange.arena.copy(fmt::format("{} bytes", framing.length)));
   return Step::answered;
 }

@@ -78,7 +78,8 @@ std::optional<SocketAddress> address_from_list(std::string_view list, const std:
 Step find_real_address(Exchange& exchange) {
   const auto& settings = exchange.settings();
   const auto& trusted = *settings.set_real_ip_from;
-  if (trusted.empty() || match_network(trusted, exchange.client) == nullptr) return Step::next;
+  if (exchange.real_address_found || trusted.empty() || match_network(trusted, exchange.client) == nullptr)
+    return Step::next;
   std::optional<SocketAddress> real;
   if (settings.real_ip_header == "proxy_protocol") {
     real = exchange.connection.proxy_source;
@@ -86,6 +87,7 @@ Step find_real_address(Exchange& exchange) {
     real = address_from_list(*list, trusted, settings.real_ip_recursive);
   }
   if (!real) return Step::next;
+  exchange.real_address_found = true;
   exchange.client = *real;
   exchange.client_ip = exchange.arena.copy(real->ip_string());
   return Step::next;

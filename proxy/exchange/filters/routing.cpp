@@ -1,8 +1,7 @@
 #include "proxy/exchange/filters/routing.hpp"
 
-#include <algorithm>
-
 #include "certs/server_connection.hpp"
+#include "proxy/exchange/captures.hpp"
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/http/local_reply.hpp"
 
@@ -11,28 +10,6 @@ namespace {
 
 const ServerRuntime& runtime_of(const Exchange& exchange, std::uint32_t server) {
   return exchange.generation->shared->servers[server];
-}
-
-void enter(Exchange& exchange, const config::Location& location) {
-  exchange.route = &exchange.generation->shared->locations[location.id];
-  exchange.downstream.use_settings(location.settings);
-}
-
-// What an expression matched: $1 .. $9 by offset, named groups in their slots.
-void keep_captures(Exchange& exchange, const config::Regex& regex, std::string_view subject) {
-  exchange.captured = subject;
-  if (regex.names().empty()) return;
-  const auto& slots = exchange.generation->shared->config->user_variables;
-  exchange.user_variables.resize(slots.size());
-  for (const auto& [name, group] : regex.names()) {
-    const auto slot = std::find(slots.begin(), slots.end(), name);
-    const std::size_t at = std::size_t{group} * 2;
-    if (slot == slots.end() || at + 1 >= exchange.captures.offsets.size()) continue;
-    const std::size_t begin = exchange.captures.offsets[at];
-    if (begin == std::string_view::npos) continue;
-    exchange.user_variables[static_cast<std::size_t>(slot - slots.begin())] =
-        subject.substr(begin, exchange.captures.offsets[at + 1] - begin);
-  }
 }
 
 // The server must not be reached with a client certificate policy that the handshake did not check (CVE-2025-23419).
@@ -71,16 +48,22 @@ Step normalize(Exchange& exchange) {
 
 // `location /x/ { proxy_pass ...; }` answers a request for /x with a redirect to /x/, as nginx does.
 Step redirect_to_slash(Exchange& exchange) {
-  std::string_view query = exchange.semantics.query;
   const std::string_view path = exchange.arena.concat(exchange.path, std::string_view("/"));
   std::string escaped;
   http::escape_uri(path, http::EscapeSet::uri, escaped);
-  if (!query.empty()) escaped.append("?").append(query);
+  if (!exchange.args.empty()) escaped.append("?").append(exchange.args);
   exchange.redirect(301, exchange.arena.copy(escaped));
   return Step::answered;
 }
 
 }  // namespace
+
+void enter(Exchange& exchange, const config::Location& location) {
+  exchange.route = &exchange.generation->shared->locations[location.id];
+  exchange.downstream.use_settings(location.settings);
+}
+
+const ServerRuntime& server_of(const Exchange& exchange) { return runtime_of(exchange, exchange.server->id); }
 
 void use_default_route(Exchange& exchange, const ListenerRuntime& listener) {
   const ServerRuntime& server = runtime_of(exchange, listener.listener->default_server);
@@ -88,10 +71,9 @@ void use_default_route(Exchange& exchange, const ListenerRuntime& listener) {
   enter(exchange, server.server->root);
 }
 
-Step find_route(Exchange& exchange, const ListenerRuntime& listener) {
-  config::Regex::Captures& captures = exchange.captures;
+Step find_server(Exchange& exchange, const ListenerRuntime& listener) {
   const std::string_view host = exchange.semantics.authority.host;
-  const route::ServerMatch chosen = listener.names.find(host, captures);
+  const route::ServerMatch chosen = listener.names.find(host, exchange.captures);
   if (chosen.name != nullptr && chosen.name->regex) keep_captures(exchange, *chosen.name->regex, host);
   const ServerRuntime& server = runtime_of(exchange, chosen.server->id);
   exchange.server = server.server;
@@ -103,15 +85,18 @@ Step find_route(Exchange& exchange, const ListenerRuntime& listener) {
     exchange.reply_empty(200);
     return Step::answered;
   }
-  if (normalize(exchange) == Step::answered) return Step::answered;
-  const route::LocationMatch match = server.locations.find(exchange.path, captures);
+  return normalize(exchange);
+}
+
+Step find_location(Exchange& exchange) {
+  const route::LocationMatch match = server_of(exchange).locations.find(exchange.path, exchange.captures);
   if (match.regex != nullptr) keep_captures(exchange, *match.regex, exchange.path);
   enter(exchange, *match.location);
-  if (match.add_slash) return redirect_to_slash(exchange);
-  if (match.location->internal) {
+  if (match.location->internal && !exchange.internal) {
     exchange.fail(Reason::internal_location);
     return Step::answered;
   }
+  if (match.add_slash) return redirect_to_slash(exchange);
   return Step::next;
 }
 
