@@ -1,5 +1,5 @@
 #!/bin/sh
-# Micro benchmarks (every program build/bench_*), then each comparison script of bench/ in turn.
+# Micro benchmarks (every program build/bench_*), then the comparison with nginx and HAProxy. Arguments go to bench/run.py.
 set -eu
 cd "$(dirname "$0")/../.."
 conf/packages/install.sh build run bench
@@ -8,6 +8,4 @@ cmake --build build
 for program in build/bench_*; do
   [ ! -x "$program" ] || "$program"
 done
-for script in bench/*.sh; do
-  [ ! -x "$script" ] || "$script"
-done
+exec bench/run.py "$@"

@@ -1,0 +1,139 @@
+"""One scenario: starts the origin and the proxies, interleaves the rounds, and makes one result of them."""
+
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import configurations
+import load
+from processes import Program, free_ports
+from scenarios import Scenario
+
+NGINX, HAPROXY = "/usr/sbin/nginx", "/usr/sbin/haproxy"
+
+
+@dataclass
+class Settings:
+    gatehouse: Path
+    folder: Path  # for configurations, certificates, logs; removed by the caller
+    rounds: int
+    seconds: float  # of each round
+    proxy_core: int
+    load_core: int
+    count_calls: bool
+
+
+def start_proxy(name: str, scenario: Scenario, settings: Settings, port: int, origin_port: int) -> Program:
+    file = settings.folder / f"{scenario.name}.{name}.conf"
+    if name == "haproxy":
+        text = configurations.haproxy(scenario, settings.folder, port, origin_port)
+        command = [HAPROXY, "-db", "-f", str(file)]
+    else:
+        text = configurations.nginx_language(scenario, name, settings.folder, port, origin_port, supervised=True)
+        command = [str(settings.gatehouse) if name == "gatehouse" else NGINX, "-c", str(file)]
+    file.write_text(text)
+    return Program(command, settings.proxy_core, settings.folder / f"{name}.out")
+
+
+def start_origin(settings: Settings, port: int) -> Program:
+    file = settings.folder / "origin.conf"
+    file.write_text(configurations.origin(settings.folder, port))
+    return Program([NGINX, "-c", str(file)], settings.load_core, settings.folder / "origin.out")
+
+
+def drive(scenario: Scenario, port: int, seconds: float, settings: Settings, delay_ms: float = 0) -> load.Load:
+    if scenario.kind == "handshake":
+        return load.run_handshakes(scenario, port, seconds, settings.load_core)
+    return load.run_wrk(scenario, port, seconds, settings.load_core, settings.folder, delay_ms)
+
+
+def one_round(scenario: Scenario, program: Program, port: int, settings: Settings, delay_ms: float) -> dict:
+    before = program.cpu_time()
+    seen = drive(scenario, port, settings.seconds, settings, delay_ms)
+    spent = program.cpu_time() - before
+    if seen.requests == 0:
+        raise RuntimeError(f"{scenario.name}: no request was answered")
+    return {"user_us": spent.user_us / seen.requests, "system_us": spent.system_us / seen.requests,
+            "cpu_us": (spent.user_us + spent.system_us) / seen.requests, "per_second": seen.requests / seen.seconds,
+            "requests": seen.requests, "errors": seen.errors, **seen.latency}
+
+
+def system_calls(scenario: Scenario, program: Program, port: int, settings: Settings) -> dict[str, float] | None:
+    """Calls per request by name, counted in a run of its own, since strace slows what it watches. None without strace
+    or without the right to trace."""
+    if not shutil.which("strace"):
+        return None
+    output = settings.folder / "strace.txt"
+    output.unlink(missing_ok=True)
+    targets = [word for pid in program.pids() for word in ("-p", str(pid))]
+    tracer = subprocess.Popen(["strace", "-c", "-f", "-U", "calls,name", "-o", output, *targets], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, {settings.load_core}))
+    try:
+        time.sleep(0.5)
+        seen = drive(scenario, port, 1, settings)
+        time.sleep(0.1)
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(10)
+    rows = re.findall(r"^\s*(\d+)\s+(\w+)$", output.read_text() if output.exists() else "", re.M)
+    calls = {name: int(count) / seen.requests for count, name in rows if name != "total"}
+    return {name: round(count, 3) for name, count in calls.items() if count >= 0.005} or None
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def measure_http(scenario: Scenario, programs: dict[str, tuple[Program, int]], settings: Settings) -> dict[str, dict]:
+    rounds: dict[str, list[dict]] = {name: [] for name in programs}
+    rates = [drive(scenario, port, 1, settings) for _, port in programs.values()]  # warms up
+    delay_ms = 0.0
+    if scenario.kind == "half_load":
+        delay_ms = 2e3 * scenario.connections / min(r.requests / r.seconds for r in rates)
+    for _ in range(settings.rounds):  # A B C A B C: what else the machine does meets all of them alike
+        for name, (program, port) in programs.items():
+            rounds[name].append(one_round(scenario, program, port, settings, delay_ms))
+    results = {}
+    for name, (program, port) in programs.items():
+        figures = [key for key in rounds[name][0] if key not in ("requests", "errors")]
+        results[name] = {key: summary([r[key] for r in rounds[name]]) for key in figures}
+        results[name]["requests"] = sum(r["requests"] for r in rounds[name])
+        results[name]["errors"] = sum(r["errors"] for r in rounds[name])
+        if settings.count_calls:
+            results[name]["calls"] = system_calls(scenario, program, port, settings)
+    return results
+
+
+def measure_idle(scenario: Scenario, programs: dict[str, tuple[Program, int]]) -> dict[str, dict]:
+    """User-space memory of a connection: growth over all of them, after a hundred that warm the process up."""
+    results = {}
+    for name, (program, port) in programs.items():
+        with load.HeldConnections(scenario, port) as held:
+            held.open(100)
+            before = program.memory_bytes()
+            held.open(scenario.connections)
+            time.sleep(0.5)
+            results[name] = {"bytes": (program.memory_bytes() - before) / scenario.connections, "errors": 0}
+    return results
+
+
+def measure(scenario: Scenario, names: list[str], settings: Settings) -> dict[str, dict]:
+    """Figures by proxy. Errors: RuntimeError when a program doesn't start or answers wrongly."""
+    with ExitStack() as stack:
+        origin_port, *ports = free_ports(1 + len(names))
+        stack.enter_context(start_origin(settings, origin_port)).wait_until_it_answers(origin_port, 10)
+        programs = {}
+        for name, port in zip(names, ports):
+            program = stack.enter_context(start_proxy(name, scenario, settings, port, origin_port))
+            program.wait_until_it_answers(port, 30)
+            programs[name] = (program, port)
+        if scenario.kind == "idle":
+            return measure_idle(scenario, programs)
+        return measure_http(scenario, programs, settings)

