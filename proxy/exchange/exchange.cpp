@@ -115,8 +115,10 @@ std::string_view Exchange::absolute(std::string_view location) {
   if (name.empty()) name = arena.copy(connection.local.ip_string());
   const std::uint16_t port = connection.local.port();
   const bool default_port = port == (connection.secure() ? 443 : 80);
-  const std::string port_text = settings().port_in_redirect && !default_port && port != 0 ? fmt::format(":{}", port) : "";
-  return arena.concat(std::string_view(connection.secure() ? "https://" : "http://"), name, std::string_view(port_text), location);
+  const std::string port_text =
+      settings().port_in_redirect && !default_port && port != 0 ? fmt::format(":{}", port) : "";
+  return arena.concat(std::string_view(connection.secure() ? "https://" : "http://"), name, std::string_view(port_text),
+                      location);
 }
 
 void Exchange::redirect(int status, std::string_view location) {

@@ -52,7 +52,14 @@ class UpstreamRun {
   io::Task<bool> await_resolution();
   [[nodiscard]] bool pick();
   io::Task<AttemptEnd> attempt();
-  io::Task<Error> connect();
+  /// What a connection must be like to serve this attempt.
+  struct ConnectionWish {
+    upstream::PoolKey key;
+    std::string_view tls_name;  ///< empty on plain connections
+  };
+  [[nodiscard]] ConnectionWish wanted_connection();
+  [[nodiscard]] bool take_idle(const upstream::PoolKey& key);
+  io::Task<Error> connect(ConnectionWish wish);
   io::Task<Error> handshake(std::string_view name);
   io::Task<Error> send_request();
   io::Task<Error> receive_head();
@@ -110,11 +117,15 @@ io::Task<void> UpstreamRun::run() {
     co_return;
   }
   target_ = std::move(*found);
-  auto preparing = prepare_body();
-  if (const bool ready = co_await preparing; !ready) co_return;
+  if (ex_.semantics.framing.kind != http::BodyKind::none) {
+    auto preparing = prepare_body();
+    if (const bool ready = co_await preparing; !ready) co_return;
+  }
   asks_upgrade_ = write_upstream_head(ex_, target_, plan_, *head_text_);
-  auto resolving = await_resolution();
-  if (const bool resolved = co_await resolving; !resolved) co_return;
+  if (target_.cluster->awaits_first_answer()) {
+    auto resolving = await_resolution();
+    if (const bool resolved = co_await resolving; !resolved) co_return;
+  }
 
   first_try_ = ex_.now();
   tries_limit_ = cluster().tries(ex_.settings().proxy_next_upstream_tries);
@@ -186,15 +197,18 @@ bool UpstreamRun::pick() {
 io::Task<AttemptEnd> UpstreamRun::attempt() {
   try_began_ = ex_.now();
   ex_.tries.emplace_back().begins_group = std::exchange(ex_.upstream_group_ended, false);
-  const std::string peer_text = peer_->spec.address.to_string();
-  current().peer = ex_.arena.copy(peer_text);
+  current().peer = ex_.arena.copy(peer_->address_text);
   ex_.upstream_url =
       ex_.arena.concat(std::string_view(target_.tls ? "https://" : "http://"), current().peer, target_.uri);
   request_sent_ = request_sent_whole_ = response_byte_seen_ = false;
   pump_.reset();
 
-  auto connecting = connect();
-  if (const Error error = co_await connecting; error.reason != Reason::none) co_return AttemptEnd{error};
+  const ConnectionWish wish = wanted_connection();
+  reused_ = take_idle(wish.key);
+  if (!reused_) {
+    auto connecting = connect(wish);
+    if (const Error error = co_await connecting; error.reason != Reason::none) co_return AttemptEnd{error};
+  }
   current().connect_time = elapsed(try_began_);
   current().reused = reused_;
   ex_.downstream.watch_client(&connection_->stream);
@@ -237,38 +251,41 @@ io::Task<AttemptEnd> UpstreamRun::attempt() {
 
 // ---- connecting ----
 
-io::Task<Error> UpstreamRun::connect() {
-  upstream::PoolKey key{peer_->spec.address, 0};
-  std::string_view tls_name;
-  if (target_.tls) {
-    const auto& ssl = *ex_.settings().proxy_ssl;
-    tls_name = ssl.name ? evaluate(*ssl.name, ex_) : ex_.proxy_host;
-    key.identity = std::hash<std::string_view>{}(tls_name) ^ (ex_.route->client_tls_identity * 0x9e3779b97f4a7c15U);
-    if (key.identity == 0) key.identity = 1;
+UpstreamRun::ConnectionWish UpstreamRun::wanted_connection() {
+  ConnectionWish wish{{peer_->spec.address, 0}, {}};
+  if (!target_.tls) return wish;
+  const auto& ssl = *ex_.settings().proxy_ssl;
+  wish.tls_name = ssl.name ? evaluate(*ssl.name, ex_) : ex_.proxy_host;
+  wish.key.identity =
+      std::hash<std::string_view>{}(wish.tls_name) ^ (ex_.route->client_tls_identity * 0x9e3779b97f4a7c15U);
+  if (wish.key.identity == 0) wish.key.identity = 1;
+  return wish;
+}
+
+bool UpstreamRun::take_idle(const upstream::PoolKey& key) {
+  if (only_fresh_) return false;
+  connection_ = target_.cluster->take_idle(key, ex_.now());
+  // What can't be repeated must not meet a connection that closed a moment ago: ask the kernel.
+  if (connection_ && http::repeat_of(ex_.method) == http::Repeat::harmful &&
+      !connection_->stream.socket().is_quiet()) {
+    connection_->stream.close();
+    connection_ = nullptr;
   }
-  if (!only_fresh_) {
-    connection_ = target_.cluster->take_idle(key, ex_.now());
-    // What can't be repeated must not meet a connection that closed a moment ago: ask the kernel.
-    if (connection_ && http::repeat_of(ex_.method) == http::Repeat::harmful &&
-        !connection_->stream.socket().is_quiet()) {
-      connection_->stream.close();
-      connection_ = nullptr;
-    }
-  }
-  reused_ = connection_ != nullptr;
-  if (reused_) {
-    ++connection_->usage.requests;
-    ex_.thread.metrics.upstream_requests_reused.add();
-    co_return Error{};
-  }
-  auto started = io::start_connect(ex_.thread.reactor, key.address, nullptr);
+  if (!connection_) return false;
+  ++connection_->usage.requests;
+  ex_.thread.metrics.upstream_requests_reused.add();
+  return true;
+}
+
+io::Task<Error> UpstreamRun::connect(ConnectionWish wish) {
+  auto started = io::start_connect(ex_.thread.reactor, wish.key.address, nullptr);
   if (!started) {
     ex_.thread.metrics.upstream_connect_failures.add();
     co_return started.error();
   }
   connection_ = std::make_unique<upstream::Connection>();
   connection_->stream = io::Stream(std::move(started->socket));
-  connection_->key = std::move(key);
+  connection_->key = std::move(wish.key);
   connection_->usage = {1, ex_.now()};
   if (started->in_progress) {
     ex_.downstream.watch_client(&connection_->stream);
@@ -282,7 +299,7 @@ io::Task<Error> UpstreamRun::connect() {
   }
   ex_.thread.metrics.upstream_connections_opened.add();
   if (!target_.tls) co_return Error{};
-  auto shaking = handshake(tls_name);
+  auto shaking = handshake(wish.tls_name);
   co_return co_await shaking;
 }
 
@@ -502,11 +519,21 @@ io::Task<AttemptEnd> UpstreamRun::relay(http::ResponseSemantics semantics) {
 // Sends the head with what is here of the body, then the rest as it comes. False when the response was cut.
 io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view first) {
   {
-    auto sending = ex_.downstream.send_head(ex_.response, first, body.finished());
+    // Trailers need a last chunk of their own.
+    const bool whole = body.finished() && body.trailers() == nullptr;
+    auto sending = ex_.downstream.send_head(ex_.response, first, whole);
     const auto sent = co_await sending;
     if (!sent) {
       ex_.fail_sending(sent.error());
       co_return false;
+    }
+    if (body.finished() && !whole) {
+      auto ending = ex_.downstream.send_body({}, true, body.trailers());
+      const auto ended = co_await ending;
+      if (!ended) {
+        ex_.fail_sending(ended.error());
+        co_return false;
+      }
     }
   }
   while (!body.finished()) {

@@ -83,9 +83,11 @@ std::string_view redirect_by_default(Exchange& exchange, std::string_view value)
   const config::Location& location = *exchange.route->location;
   const auto& pass = *location.proxy_pass;
   if (pass.target || location.kind == config::LocationKind::regex) return value;
-  const std::string prefix = fmt::format("{}{}{}", pass.tls ? "https://" : "http://", pass.host, pass.uri.value_or("/"));
+  const std::string prefix =
+      fmt::format("{}{}{}", pass.tls ? "https://" : "http://", pass.host, pass.uri.value_or("/"));
   if (!value.starts_with(prefix)) return value;
-  return exchange.arena.concat(pass.uri ? std::string_view(location.path) : std::string_view("/"), value.substr(prefix.size()));
+  return exchange.arena.concat(pass.uri ? std::string_view(location.path) : std::string_view("/"),
+                               value.substr(prefix.size()));
 }
 
 std::string_view redirected(Exchange& exchange, std::string_view value) {

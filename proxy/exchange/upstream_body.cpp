@@ -36,19 +36,10 @@ Result<std::string_view> UpstreamBody::decode() {
       break;
     case http::BodyKind::until_close: piece = std::exchange(received_, {}); break;
     case http::BodyKind::chunked: {
-      while (!received_.empty()) {
-        const auto step = decoder_->next(received_);
-        received_.remove_prefix(step.consumed);
-        if (step.status == http::ChunkedDecoder::Status::failed) return Error{decoder_->reason()};
-        if (step.status == http::ChunkedDecoder::Status::finished) {
-          finished_ = true;
-          break;
-        }
-        if (step.status == http::ChunkedDecoder::Status::data) {
-          piece = step.data;
-          break;
-        }
-      }
+      const auto gathered = http::gather_chunks(*decoder_, received_);
+      if (gathered.status == http::ChunkedDecoder::Status::failed) return Error{decoder_->reason()};
+      finished_ = gathered.status == http::ChunkedDecoder::Status::finished;
+      piece = gathered.data;
       break;
     }
   }
@@ -58,16 +49,7 @@ Result<std::string_view> UpstreamBody::decode() {
 
 Result<std::string_view> UpstreamBody::ready_piece() {
   if (finished_ || received_.empty()) return std::string_view{};
-  auto piece = decode();
-  // The end of a chunked body often stands right behind its last data.
-  if (piece && !finished_ && kind_ == http::BodyKind::chunked && !received_.empty() && decoder_->left_in_chunk() == 0) {
-    const std::string_view rest = received_;
-    if (rest == "\r\n0\r\n\r\n" || rest == "0\r\n\r\n") {
-      const auto last = decode();
-      if (!last) return last;
-    }
-  }
-  return piece;
+  return decode();
 }
 
 io::Task<Result<std::string_view>> UpstreamBody::next_piece() {

@@ -1,6 +1,7 @@
 #include "proxy/http/chunked.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "proxy/http/chars.hpp"
 #include "proxy/http/field_line.hpp"
@@ -186,6 +187,28 @@ void append_last_chunk(const Fields& trailers, std::string& out) {
   out.append("0\r\n");
   for (const Field& field : trailers) out.append(field.name).append(": ").append(field.value).append("\r\n");
   out.append("\r\n");
+}
+
+ChunkedDecoder::Step gather_chunks(ChunkedDecoder& decoder, std::string_view& unread) {
+  ChunkedDecoder::Step gathered;
+  while (!unread.empty()) {
+    const auto step = decoder.next(unread);
+    unread.remove_prefix(step.consumed);
+    gathered.consumed += step.consumed;
+    gathered.status = step.status;
+    if (step.status == ChunkedDecoder::Status::failed || step.status == ChunkedDecoder::Status::finished)
+      return gathered;
+    if (step.data.empty()) continue;
+    if (gathered.data.empty()) {
+      gathered.data = step.data;
+      continue;
+    }
+    char* const end = const_cast<char*>(gathered.data.data()) + gathered.data.size();
+    std::memmove(end, step.data.data(), step.data.size());
+    gathered.data = {gathered.data.data(), gathered.data.size() + step.data.size()};
+  }
+  gathered.status = ChunkedDecoder::Status::need_more;
+  return gathered;
 }
 
 }  // namespace gatehouse::http

@@ -113,6 +113,11 @@ class ChunkedDecoder {
   Reason reason_ = Reason::none;
 };
 
+/// Decodes everything that is in a buffer and moves the data of its chunks together where it lies, so that a body of one-byte chunks
+/// is handled in as few steps as any other. `unread` must be in memory that the caller owns and may write to; what was decoded of it
+/// is overwritten, what follows the body is left alone and stays in `unread`. Status: need_more, finished or failed.
+[[nodiscard]] ChunkedDecoder::Step gather_chunks(ChunkedDecoder& decoder, std::string_view& unread);
+
 /// The line before a chunk's data: "1a2b\r\n". A value, so that it can stand in an I/O vector beside the data.
 class ChunkHeader {
  public:

@@ -18,6 +18,11 @@ constexpr std::uint64_t kMostDrained = 64 * kKiB;  // of a request body that nob
 constexpr std::chrono::seconds kRateGrace{5};
 const config::LocationSettings kDefaults;
 
+void append_number_field(std::string& out, std::string_view name, std::uint64_t value) {
+  const fmt::format_int text(value);
+  out.append(name).append(text.data(), text.size()).append("\r\n");
+}
+
 }  // namespace
 
 H1Downstream::H1Downstream(exchange::ThreadState& thread, io::Stream& stream, io::ReadBuffer& buffer,
@@ -68,18 +73,11 @@ Result<std::string_view> H1Downstream::decode(std::string_view& unread) {
     request_bytes_ += piece.size();
     return piece;
   }
-  while (!unread.empty()) {
-    const auto step = decoder_->next(unread);
-    unread.remove_prefix(step.consumed);
-    request_bytes_ += step.consumed;
-    switch (step.status) {
-      case http::ChunkedDecoder::Status::failed: return Error{decoder_->reason()};
-      case http::ChunkedDecoder::Status::finished: body_finished_ = true; return std::string_view{};
-      case http::ChunkedDecoder::Status::data: return step.data;
-      case http::ChunkedDecoder::Status::need_more: break;
-    }
-  }
-  return std::string_view{};
+  const auto gathered = http::gather_chunks(*decoder_, unread);
+  request_bytes_ += gathered.consumed;
+  if (gathered.status == http::ChunkedDecoder::Status::failed) return Error{decoder_->reason()};
+  body_finished_ = gathered.status == http::ChunkedDecoder::Status::finished;
+  return gathered.data;
 }
 
 io::Task<Result<std::size_t>> H1Downstream::receive(std::span<char> into) {
@@ -154,8 +152,7 @@ void H1Downstream::write_head(const exchange::ResponseHeadOut& head) {
   chunked_ = false;
   switch (head.framing.kind) {
     case http::BodyKind::length:
-      if (http::has_content(head.status))
-        fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", head.framing.length);
+      if (http::has_content(head.status)) append_number_field(out, "Content-Length: ", head.framing.length);
       response_left_ = head.framing.length;
       break;
     case http::BodyKind::none:

@@ -74,12 +74,14 @@ Peer* Cluster::adopt(Peer* old, PeerSpec spec) {
       old->state.effective_weight = spec.weight;
     }
     old->spec = std::move(spec);
+    old->address_text = old->spec.address.to_string();
     return old;
   }
   auto slot = std::find(slots_.begin(), slots_.end(), nullptr);
   if (slot == slots_.end()) slot = slots_.emplace(slots_.end());
   *slot = std::make_unique<Peer>();
   Peer& peer = **slot;
+  peer.address_text = spec.address.to_string();
   peer.state.effective_weight = spec.weight;
   peer.spec = std::move(spec);
   peer.slot = static_cast<std::uint32_t>(slot - slots_.begin());

@@ -42,6 +42,7 @@ struct PeerState {
 struct Peer {
   PeerState state;
   PeerSpec spec;
+  std::string address_text;    ///< of spec.address, made once: every request names its peer
   std::uint32_t slot = 0;      ///< index in the cluster's table: stable for the peer's life, reused after it
   std::uint32_t server = 0;    ///< peers of one name and group share it
   std::uint64_t added_in = 0;  ///< generation of the cluster that brought it in

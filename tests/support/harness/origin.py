@@ -114,6 +114,8 @@ class Connection:
     def reset(self) -> None:
         """Closes with RST."""
         raw = self.writer.get_extra_info("socket")
+        if raw.fileno() < 0:
+            return  # the transport has closed it already
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         self.writer.transport.abort()
 

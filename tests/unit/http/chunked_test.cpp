@@ -193,5 +193,39 @@ TEST(Chunked, EncoderWritesWhatTheDecoderReads) {
   EXPECT_EQ(decoder.trailers().find("x-a")->value, "b");
 }
 
+TEST(GatherChunks, DataOfManyChunksIsOnePieceAndTheNextMessageIsLeftAlone) {
+  std::string buffer = "1\r\na\r\n2;x=y\r\nbc\r\n1\r\nd\r\n0\r\n\r\nGET /next";
+  ChunkedDecoder decoder(BodyOf::request);
+  std::string_view unread = buffer;
+  const auto gathered = gather_chunks(decoder, unread);
+  EXPECT_EQ(gathered.status, ChunkedDecoder::Status::finished);
+  EXPECT_EQ(gathered.data, "abcd");
+  EXPECT_EQ(unread, "GET /next");
+  EXPECT_EQ(gathered.consumed, buffer.size() - unread.size());
+}
+
+TEST(GatherChunks, AnyCutOfABodyGivesTheSameBytes) {
+  const std::string text = "3\r\nabc\r\n10\r\n0123456789abcdef\r\n1\r\nz\r\n0\r\nX-T: v\r\n\r\n";
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    ChunkedDecoder decoder(BodyOf::response);
+    std::string body;
+    for (std::string part : {text.substr(0, cut), text.substr(cut)}) {
+      std::string_view unread = part;
+      body += gather_chunks(decoder, unread).data;
+      EXPECT_TRUE(unread.empty());
+    }
+    EXPECT_EQ(body, "abc0123456789abcdefz") << cut;
+    EXPECT_TRUE(decoder.finished());
+  }
+}
+
+TEST(GatherChunks, ABrokenChunkFailsWhateverCameBeforeIt) {
+  std::string buffer = "1\r\na\r\nzz\r\n";
+  ChunkedDecoder decoder(BodyOf::request);
+  std::string_view unread = buffer;
+  EXPECT_EQ(gather_chunks(decoder, unread).status, ChunkedDecoder::Status::failed);
+  EXPECT_EQ(decoder.reason(), Reason::bad_chunk);
+}
+
 }  // namespace
 }  // namespace gatehouse::http
