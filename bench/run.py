@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,34 +71,35 @@ def main() -> int:
     facts = report.machine(options.gatehouse)
     print("\n".join(f"{key}: {value}" for key, value in facts.items()), flush=True)
 
-    stored, rows, failures = {}, [], 0
-    with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as name:
-        folder = Path(name)
-        prepare(folder)
-        settings = Settings(options.gatehouse.resolve(), folder, options.rounds, options.seconds, options.proxy_core,
-                            options.load_core, not options.no_strace)
-        for scenario in SCENARIOS:
-            if options.scenario and scenario.name not in options.scenario:
-                continue
-            names = [p for p in scenario.proxies if p not in missing and (not options.proxy or p in options.proxy)]
-            print(f"... {scenario.name}", file=sys.stderr, flush=True)
-            try:
-                results = measure(scenario, names, settings)
-            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-                failures += 1
-                print(f"{scenario.name} failed: {error}", file=sys.stderr)
-                continue
-            failures += any(r["errors"] for r in results.values())
-            stored[scenario.name] = {"what": scenario.what, "goal": scenario.goal, "proxies": results,
-                                     "ratio": report.ratio(scenario, results)}
-            rows += report.rows(scenario, results)
-    print("\n" + report.table(rows))
-
     output = options.output or TOP / "bench" / "results" / f"{facts['date'].replace(':', '')[:17]}.json"
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({"machine": facts, "rounds": options.rounds, "seconds": options.seconds,
-                                  "scenarios": stored}, indent=1) + "\n")
-    print(f"\nstored in {output}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what was started, as Ctrl-C does
+    stored, rows, failures = {}, [], 0
+    try:
+        with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as name:
+            settings = Settings(options.gatehouse.resolve(), Path(name), options.rounds, options.seconds,
+                                options.proxy_core, options.load_core, not options.no_strace)
+            prepare(settings.folder)
+            for scenario in SCENARIOS:
+                if options.scenario and scenario.name not in options.scenario:
+                    continue
+                names = [p for p in scenario.proxies if p not in missing and (not options.proxy or p in options.proxy)]
+                print(f"... {scenario.name}", file=sys.stderr, flush=True)
+                try:
+                    results = measure(scenario, names, settings)
+                except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+                    failures += 1
+                    print(f"{scenario.name} failed: {error}", file=sys.stderr)
+                    continue
+                failures += any(r["errors"] for r in results.values())
+                rows += report.rows(scenario, results)
+                stored[scenario.name] = {"what": scenario.what, "goal": scenario.goal, "proxies": results,
+                                         "ratio": report.ratio(scenario, results)}
+                output.write_text(json.dumps({"machine": facts, "rounds": options.rounds, "seconds": options.seconds,
+                                              "scenarios": stored}, indent=1) + "\n")
+    finally:  # an interrupted run still shows what it has
+        if rows:
+            print(f"\n{report.table(rows)}\n\nstored in {output}")
     return 1 if failures else 0
 
 
