@@ -15,7 +15,7 @@ namespace {
 // nginx's rewriting runs before its access phase, so the answer needs no access rules; but the WAF sees what it answers.
 Step decide(Exchange& exchange, DecidedAnswer answer) {
   exchange.decided = answer;
-  if (exchange.route->rules && !exchange.waf) return Step::next;
+  if (exchange.judge() != nullptr && !exchange.waf) return Step::next;
   answer_decided(exchange);
   return Step::answered;
 }

@@ -34,6 +34,7 @@ void forget_answer(Exchange& exchange) {
   exchange.decided.reset();
   exchange.upstream_url = {};
   exchange.upstream_group_ended = !exchange.tries.empty();
+  if (exchange.route->rules) exchange.left_with_rules = exchange.route;
 }
 
 // Counts a redirect against the limit that ends cycles.

@@ -126,6 +126,7 @@ struct Exchange {
 
   // The WAF.
   std::unique_ptr<WafGate> waf;
+  const LocationRuntime* left_with_rules = nullptr;  ///< the last location with rules that the exchange left again
 
   TimePoint started;
   std::int64_t started_wall_ms;  ///< milliseconds since the epoch
@@ -137,6 +138,10 @@ struct Exchange {
   [[nodiscard]] bool is_head() const noexcept { return head.method == http::Method::head; }
   /// The value of a slot; makes room when it is the first. `value` is never "nothing", empty is a value too.
   void set_variable(std::uint16_t slot, std::string_view value);
+
+  /// Whose rules judge the request: the location's, or else those of one that the exchange left, so that neither `rewrite` nor
+  /// `error_page` leads around the WAF. Null: nobody's.
+  [[nodiscard]] const LocationRuntime* judge() const noexcept { return route->rules ? route : left_with_rules; }
 
   /// Logs to the error log of the request's place, with nginx's trailing context (client, server, request, upstream, host).
   void log(LogLevel level, std::string_view text) const;

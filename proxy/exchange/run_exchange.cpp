@@ -37,14 +37,14 @@ Step before_inspection(Exchange& exchange) {
 }
 
 io::Task<Step> inspect(Exchange& exchange) {
-  exchange.waf = std::make_unique<WafGate>(exchange);
+  exchange.waf = std::make_unique<WafGate>(exchange, *exchange.judge());
   auto inspecting = exchange.waf->inspect_request();
   co_return co_await inspecting;
 }
 
 io::Task<void> answer(Exchange& exchange) {
   // Once an exchange, whatever rewriting and error pages make of it: the WAF judges what the client sent.
-  if (exchange.route->rules && !exchange.waf) {
+  if (exchange.judge() != nullptr && !exchange.waf) {
     auto inspecting = inspect(exchange);
     if (const Step step = co_await inspecting; step == Step::answered) co_return;
   }

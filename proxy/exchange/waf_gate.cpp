@@ -39,7 +39,7 @@ struct WafGate::Transaction {
   std::string spill_path;
 };
 
-WafGate::WafGate(Exchange& exchange) : exchange_(exchange), route_(*exchange.route) {}
+WafGate::WafGate(Exchange& exchange, const LocationRuntime& judge) : exchange_(exchange), route_(judge) {}
 WafGate::~WafGate() = default;
 
 io::Task<Step> WafGate::inspect_request() {

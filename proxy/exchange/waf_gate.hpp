@@ -21,7 +21,8 @@ struct LocationRuntime;
 /// One exchange's transaction. Every call that evaluates runs on the WAF's pool while the exchange waits on its reactor.
 class WafGate {
  public:
-  explicit WafGate(Exchange& exchange);
+  /// `judge` is the location whose rules judge; it must have some.
+  WafGate(Exchange& exchange, const LocationRuntime& judge);
   ~WafGate();
   WafGate(const WafGate&) = delete;
   WafGate& operator=(const WafGate&) = delete;
@@ -48,7 +49,7 @@ class WafGate {
   void log_matches(const waf::Verdict& verdict);
 
   Exchange& exchange_;
-  const LocationRuntime& route_;              ///< whose rules judge: an error page elsewhere does not change them
+  const LocationRuntime& route_;              ///< stays the judge wherever an error page sends the exchange
   std::shared_ptr<Transaction> transaction_;  ///< shared with the job of phase 5
   WafOutcome outcome_ = WafOutcome::clean;
   bool failed_ = false;

@@ -305,6 +305,8 @@ def test_the_waf_sees_what_the_client_sent(gatehouse, origin):
             location / { proxy_pass http://127.0.0.1:@origin@; }
             location /clean { rewrite ^ /evil last; }
             location /hide { rewrite ^ /harmless? last; }
+            location /off { modsecurity off; proxy_pass http://127.0.0.1:@origin@; }
+            location /into-off { rewrite ^ /off last; }
             location /early { return 200 early; }
             location = /refused { return 200 "refused\\n"; }
             location = /refused-by-origin { proxy_pass http://127.0.0.1:@origin@; }
@@ -315,6 +317,9 @@ def test_the_waf_sees_what_the_client_sent(gatehouse, origin):
     assert (refused.status, refused.body) == (403, b"refused\n")
     assert server.request("/hide?q=evil").status == 403
     assert server.request("/early?q=evil").status == 403
+    assert server.request("/off?q=evil").status == 200
+    assert server.request("/into-off?q=evil").status == 403  # no rewrite leads around the WAF
+    assert server.request("/into-off?q=good").status == 200
     asked = len(origin.requests)
     assert server.request("/x", method="POST", body=b"q=evil", headers=[("Content-Type", "application/x-www-form-urlencoded")]).status == 200
     assert len(origin.requests) == asked + 1

@@ -240,6 +240,7 @@ Step rewrite_and_route(Exchange& exchange) {
     if (&location == &root || location.program.empty()) return Step::next;
     if (run_program(exchange, location.program, changed, step) == Flow::ended) return step;
     if (!changed) return Step::next;
+    if (exchange.route->rules) exchange.left_with_rules = exchange.route;
     if (--exchange.uri_changes_left == 0) {
       exchange.fail(Reason::rewrite_cycle, exchange.arena.copy(fmt::format("while processing \"{}\"", exchange.path)));
       return Step::answered;
