@@ -137,6 +137,7 @@ SUBJECTS: dict[str, tuple[str, list[object]]] = {
         location /give/418 { return 418; }
         location /give/503 { return 503; }
         location /text { return 404 "own text"; }
+        location /types/ { return 200 "typed"; }
         location /deny { deny all; }
         location /dead { proxy_pass http://127.0.0.1:@closed@; }
         location /passed { proxy_pass http://127.0.0.1:@origin@; }
@@ -151,7 +152,7 @@ SUBJECTS: dict[str, tuple[str, list[object]]] = {
         location /noname { error_page 404 @nowhere; return 404; }
     """, ["/give/404", "/give/403", "/give/401", "/give/405", "/give/410", "/give/418", "/give/503?x=1", "/text", "/deny", "/dead?y", "/nothing-here/404",
           "/passed/status/404", "/caught/status/404", "/caught/status/503?q", "/caught/status/200", "/caught/status/302", "/own", "/inner/z", "/toinner", "/rewritten",
-          "/nested", "/noname", "/missing.html", ("/give/404", {"method": "POST", "body": b"abc"}), ("/give/503", {"method": "POST", "body": b"abc"}),
+          "/nested", "/noname", "/missing.html", "/types/a.html", "/types/a.JPG", "/types/a", "/types/.html", "/types/a.txt", "/types/a.b.gif", "/types/a.", ("/give/404", {"method": "POST", "body": b"abc"}), ("/give/503", {"method": "POST", "body": b"abc"}),
           ("/give/404", {"method": "HEAD"}), ("/caught/status/404", {"method": "HEAD"}), ("/caught/status/404", {"method": "POST", "body": b"abc"})]),
     "recursive": ("""
         recursive_error_pages on;
@@ -215,7 +216,7 @@ def seen(response) -> tuple:
     """What must be equal of a response: nginx names itself in its own pages."""
     body = response.body.decode()
     page = "<hr><center>" in body
-    headers = {name.lower(): value for name, value in response.headers if name.lower() in ("location", "x-a", "x-b", "x-outer", "x-origin-status", "www-authenticate")}
+    headers = {name.lower(): value for name, value in response.headers if name.lower() in ("location", "content-type", "x-a", "x-b", "x-outer", "x-origin-status", "www-authenticate")}
     return response.status, headers, body.split("<hr>")[0].split("</h1>")[0] if page else body
 
 

@@ -76,6 +76,15 @@ TEST(Rewrite, ReturnWithoutAnAnswerClosesTheConnection) {
   EXPECT_EQ(sent.status, 0);
 }
 
+TEST(Return, TheTypeOfATextComesFromTheUrisExtension) {
+  auto runner = serve("location / { return 200 x; } location /own/ { types { text/x y; } return 200 x; }");
+  EXPECT_EQ(runner.get("/a.HTML").field("Content-Type"), "text/html");
+  EXPECT_EQ(runner.get("/a.b/c").field("Content-Type"), "text/plain");
+  EXPECT_EQ(runner.get("/.html").field("Content-Type"), "text/plain");
+  EXPECT_EQ(runner.get("/own/a.y").field("Content-Type"), "text/x");
+  EXPECT_EQ(runner.get("/own/a.html").field("Content-Type"), "text/plain");
+}
+
 TEST(If, TheLastOneThatHoldsReplacesTheLocationsSettings) {
   auto runner = serve(
       "location / { add_header X outer; if ($arg_a) { add_header X a; } if ($arg_b) { add_header X b; } return 200; }");
