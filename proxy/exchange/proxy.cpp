@@ -433,6 +433,7 @@ io::Task<Error> UpstreamRun::stop_pump() {
 
 io::Task<Error> UpstreamRun::receive_head() {
   std::uint32_t interim = 0;
+  ex_.upstream_fields = nullptr;  // of an earlier attempt: its bytes go
   ex_.upstream_head.release();
   parser_.reset();
   for (;;) {
