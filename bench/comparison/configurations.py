@@ -13,17 +13,23 @@ FOREVER = 1_000_000_000
 
 
 def origin(folder: Path, port: int) -> str:
-    """nginx: a short text anywhere, files of known sizes at /10k, /100k and /10m."""
+    """nginx: a short text anywhere, files of known sizes at /10k, /100k and /10m, and /post, which answers when it has read
+    the whole body: `return` alone answers at once, and what happens to the rest of the body is another subject."""
     return f"""daemon off; master_process off; pid {folder}/origin.pid; error_log {folder}/origin.err;
 events {{ worker_connections 8192; }}
 http {{
   access_log off; keepalive_requests {FOREVER}; keepalive_timeout 1h; default_type text/plain; client_max_body_size 0;
   client_body_temp_path {folder}/origin_body; proxy_temp_path {folder}/t1; fastcgi_temp_path {folder}/t2;
   uwsgi_temp_path {folder}/t3; scgi_temp_path {folder}/t4; sendfile on; tcp_nopush on;
+  upstream itself {{ server 127.0.0.1:{port}; keepalive 64; keepalive_requests {FOREVER}; keepalive_timeout 1h; }}
   open_file_cache max=100; open_file_cache_valid 1h;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     location / {{ return 200 "Hello, this is the bench's origin\\n"; }}
+    location = /post {{
+      client_body_buffer_size 11m; proxy_pass http://itself/; proxy_pass_request_body off; proxy_set_header Content-Length "";
+      proxy_http_version 1.1; proxy_set_header Connection "";
+    }}
 {"".join(f"    location = /{name} {{ root {folder}/files; }}{chr(10)}" for name in SIZES)}  }}
 }}
 """
