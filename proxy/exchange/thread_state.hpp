@@ -1,7 +1,9 @@
 // What the exchanges of one event thread share: nothing here is touched by another thread, except the counters that are read.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -26,6 +28,25 @@ struct ThreadGeneration {
   std::vector<std::shared_ptr<upstream::ClusterRuntime>> clusters;  ///< as Http::upstreams; kept over reloads by name
 };
 
+/// $time_local's text, made once a second: asking for the zone costs more than the rest of a log line.
+class LocalTimeCache {
+ public:
+  /// Valid until the next call with another second.
+  [[nodiscard]] std::string_view clf(std::time_t seconds) {
+    if (seconds != seconds_) {
+      std::tm local{};
+      localtime_r(&seconds, &local);
+      text_ = http::format_clf_time(seconds, std::chrono::minutes(local.tm_gmtoff / 60));
+      seconds_ = seconds;
+    }
+    return http::view(text_);
+  }
+
+ private:
+  std::time_t seconds_ = -1;
+  http::ClfTime text_{};
+};
+
 /// One event thread.
 struct ThreadState {
   ThreadState(io::Reactor& reactor_, std::uint32_t index_, WafService& waf_, std::uint32_t connection_limit_)
@@ -41,11 +62,13 @@ struct ThreadState {
 
   std::shared_ptr<const ThreadGeneration> generation;  ///< the current one
 
-  io::BufferPool head_blocks{4096, 1024};
+  static constexpr std::size_t kHeadBlock = 4096;
+  io::BufferPool head_blocks{kHeadBlock, 1024};
   io::BufferPool body_blocks{32768, 256};
   certs::ClientSessionCache client_sessions;
   upstream::Resolver resolver{reactor};
   http::DateCache date;
+  LocalTimeCache local_time;
   ThreadMetrics metrics;
   AccessLogBuffers access_logs{reactor};
   std::vector<std::string> scratch_strings;  ///< strings with capacity, lent to exchanges

@@ -34,7 +34,7 @@ std::chrono::minutes local_offset(std::time_t now) {
 
 Value time_local(Exchange& exchange, std::string_view) {
   const std::time_t now = exchange.thread.reactor.wall_milliseconds() / 1000;
-  return exchange.arena.copy(http::view(http::format_clf_time(now, local_offset(now))));
+  return exchange.arena.copy(exchange.thread.local_time.clf(now));
 }
 
 Value time_iso8601(Exchange& exchange, std::string_view) {

@@ -92,7 +92,8 @@ class Opening {
   Opening(ThreadState& thread, io::Stream& stream, ConnectionInfo& info, const exchange::ListenerRuntime& listener)
       : thread_(thread), stream_(stream), info_(info), listener_(listener) {}
 
-  io::Task<bool> run();
+  /// Not inlined: its frame is to be gone while the connection lives on, not a part of the connection's own.
+  [[gnu::noinline]] io::Task<bool> run();
 
  private:
   io::Task<bool> read_proxy_header();
@@ -133,7 +134,9 @@ io::Task<bool> Opening::read_proxy_header() {
     refuse_proxy_header("PROXY protocol header from a peer that set_real_ip_from does not name");
     co_return false;
   }
-  std::array<char, http::kProxyV2Max> bytes{};
+  // A pooled block, not a member of the frame: what the frame holds, every idle connection pays for.
+  static_assert(http::kProxyV2Max <= exchange::ThreadState::kHeadBlock);
+  io::BufferPool::Block bytes = thread_.head_blocks.take();
   const TimePoint deadline = thread_.reactor.now() + server_.server->settings.proxy_protocol_timeout;
   std::size_t seen = 0;
   for (;;) {
@@ -222,7 +225,7 @@ io::Task<void> Opening::answer_plain_http() {
   [[maybe_unused]] const auto sent = ::send(socket.fd(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   socket.shutdown_write();
   // What is left of the request is read, so that no reset overtakes the answer.
-  std::array<char, 2048> rest{};
+  io::BufferPool::Block rest = thread_.head_blocks.take();
   const TimePoint deadline = thread_.reactor.now() + std::chrono::seconds(1);
   while (thread_.reactor.now() < deadline) {
     const ssize_t got = ::recv(socket.fd(), rest.data(), rest.size(), MSG_DONTWAIT);
