@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -84,6 +85,17 @@ int send_signal(const CommandLine& line, const config::Config& config, const Sta
   return 1;
 }
 
+void explain_waf(const exchange::Generation& generation) {
+  std::set<const waf::SharedFastPath*> told;
+  for (const auto& location : generation.locations) {
+    const auto* path = location.fast_path.get();
+    if (path == nullptr || !told.insert(path).second) continue;
+    fmt::print("rule set {}, first used by location \"{}\" of server \"{}\"\n{}\n", path->rule_set(),
+               location.location->label, location.server->name, path->explain());
+  }
+  if (told.empty()) fmt::print("no location uses the WAF's fast path\n");
+}
+
 /// Everything but the sockets: what a start or a reload with this configuration would find wrong.
 bool test_generation(const CommandLine& line, const std::shared_ptr<const config::Config>& config,
                      const StartupLog& log) {
@@ -91,8 +103,10 @@ bool test_generation(const CommandLine& line, const std::shared_ptr<const config
   if (!line.error_log.empty()) shared.default_error_log = line.error_log;
   std::vector<std::string> notes;
   try {
-    (void)exchange::build_generation(config, shared, notes);
+    const auto generation = exchange::build_generation(config, shared, notes);
     for (const auto& note : notes) log.write(LogLevel::warn, note);
+    for (const auto& notice : generation->notices) log.write(LogLevel::notice, notice);
+    if (line.explain_waf) explain_waf(*generation);
     return true;
   } catch (const exchange::GenerationError& error) {
     for (const auto& text : error.texts()) log.write(LogLevel::emerg, text);

@@ -1,6 +1,7 @@
 // A route's differences from the shared rule set, applied to one transaction. No rule is copied for it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,12 +28,16 @@ enum class OnError : std::uint8_t { reject, pass };
 struct RemovedTarget {
   std::string rule_or_tag;
   std::string target;
+
+  friend auto operator<=>(const RemovedTarget&, const RemovedTarget&) = default;
 };
 
 /// A range of rule ids, both ends included.
 struct RuleIdRange {
   std::int64_t first = 0;
   std::int64_t last = 0;
+
+  friend auto operator<=>(const RuleIdRange&, const RuleIdRange&) = default;
 };
 
 /// One route's overlay. Immutable once built; shared by the transactions that use it.
@@ -47,6 +52,8 @@ struct Overlay {
   std::optional<int> outbound_anomaly_threshold;     ///< CRS
   std::optional<ByteCount> request_body_limit;       ///< replaces SecRequestBodyLimit where it is lower or higher
   std::optional<BodyLimitPolicy> body_limit_policy;  ///< replaces SecRequestBodyLimitAction
+
+  friend auto operator<=>(const Overlay&, const Overlay&) = default;
 };
 
 }  // namespace gatehouse::waf

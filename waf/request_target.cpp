@@ -33,6 +33,20 @@ AbsoluteForm split_absolute_form(std::string_view target) {
 
 }  // namespace
 
+bool is_guarded_request_target(std::string_view target) noexcept {
+  if (target.empty() || target.front() != '/') return false;
+  bool in_path = true;
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    if (is_forbidden(target[i])) return false;
+    if (target[i] == '?') in_path = false;
+    if (in_path && target[i] == '%' && i + 2 < target.size() && target[i + 1] == '3' &&
+        (target[i + 2] == 'F' || target[i + 2] == 'f')) {
+      return false;
+    }
+  }
+  return true;
+}
+
 Result<std::string> guard_request_target(std::string_view target) {
   if (target.empty() || std::any_of(target.begin(), target.end(), is_forbidden)) return Error{Reason::bad_target};
   std::string guarded;

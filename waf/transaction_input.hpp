@@ -63,5 +63,7 @@ struct ResponseInput {
 /// - a raw `#`, NUL, control character, DEL or space is refused with Reason::bad_target: the library would cut the
 /// target there. authority-form and `*` are returned as they are. Pure.
 [[nodiscard]] Result<std::string> guard_request_target(std::string_view target);
+/// True when guard_request_target() would return `target` as it is: ordinary targets need no copy.
+[[nodiscard]] bool is_guarded_request_target(std::string_view target) noexcept;
 
 }  // namespace gatehouse::waf

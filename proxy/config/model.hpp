@@ -105,6 +105,17 @@ struct WafRulesLevel {
   std::shared_ptr<const WafRulesLevel> parent;
 };
 
+/// `waf_remove_rule`: rule ids, both ends included.
+struct WafRuleRange {
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+};
+/// `waf_remove_target`: a variable ("ARGS:comment") that the rules of an id or a tag do not look at.
+struct WafRemovedTarget {
+  std::string rule_or_tag;
+  std::string target;
+};
+
 enum SslProtocol : std::uint32_t { ssl_v2 = 1, ssl_v3 = 2, tls_v1 = 4, tls_v1_1 = 8, tls_v1_2 = 16, tls_v1_3 = 32 };
 
 /// TLS towards an upstream (`proxy_ssl_*`). Shared by every location that inherits it unchanged.
@@ -144,6 +155,10 @@ struct LocationSettings {
   enum class LingeringClose : std::uint8_t { off, on, always };
   enum class Redirect : std::uint8_t { off, standard, rules };
   enum class WafOnError : std::uint8_t { reject, pass };
+  enum class WafMode : std::uint8_t { inherit, off, detect, block };
+  /// shadow: the library decides, and is compared with. force: on, whatever version of the library there is.
+  enum class WafFastPath : std::uint8_t { off, on, shadow, force };
+  enum class WafBodyPolicy : std::uint8_t { reject, inspect_prefix, pass };
 
   // client
   ByteCount client_max_body_size = 1 * kMiB;  ///< 0 = unlimited
@@ -225,6 +240,19 @@ struct LocationSettings {
   std::shared_ptr<const WafRulesLevel> waf_rules;  ///< null: none
   Milliseconds waf_timeout{10000};                 ///< longest wait for a verdict (Gatehouse's own)
   WafOnError waf_on_error = WafOnError::reject;
+  // A place's differences from the shared rules (all Gatehouse's own).
+  WafMode waf_mode = WafMode::inherit;  ///< inherit: as SecRuleEngine says
+  WafFastPath waf_fast_path = WafFastPath::on;
+  std::uint32_t waf_shadow_sample =
+      0;  ///< the library also sees one of so many requests that were proven clean; 0: none
+  std::optional<int> waf_paranoia_level;
+  std::optional<int> waf_inbound_anomaly_threshold;
+  std::optional<int> waf_outbound_anomaly_threshold;
+  std::optional<ByteCount> waf_body_limit;
+  std::optional<WafBodyPolicy> waf_body_policy;
+  std::shared_ptr<const std::vector<WafRuleRange>> waf_remove_rule;        ///< null: none
+  std::shared_ptr<const std::vector<std::string>> waf_remove_tag;          ///< null: none
+  std::shared_ptr<const std::vector<WafRemovedTarget>> waf_remove_target;  ///< null: none
 };
 
 /// How a location is matched (nginx's five forms).

@@ -1,11 +1,13 @@
 #include "proxy/exchange/generation.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include "proxy/exchange/generation_tls.hpp"
+#include "proxy/exchange/waf_overlay.hpp"
 
 namespace gatehouse::exchange {
 namespace {
@@ -91,12 +93,15 @@ class Builder {
 
   void build_servers();
   void build_listeners();
+  void keep_new_notices();
   void build_locations(const config::Server& server, const config::Location& location);
   LocationRuntime build_location(const config::Server& server, const config::Location& location);
   std::shared_ptr<const certs::ServerContext> build_server_tls(const config::Server& server);
   std::shared_ptr<const ErrorLog> error_log(const std::shared_ptr<const std::vector<config::ErrorLogTarget>>& targets);
   std::vector<std::shared_ptr<LogFile>> access_log(const std::vector<config::AccessLogTarget>& targets);
   std::shared_ptr<const waf::RuleSet> rules(const std::shared_ptr<const config::WafRulesLevel>& innermost);
+  void build_waf(const config::LocationSettings& settings, LocationRuntime& runtime);
+  std::shared_ptr<const waf::SharedFastPath> fast_path(const LocationRuntime& runtime);
   ClientTls client_tls(const std::shared_ptr<const config::ProxySsl>& ssl, const config::Position& position);
   std::uint32_t metrics_route(const config::Server& server, const config::Location& location);
 
@@ -118,6 +123,8 @@ class Builder {
   // What locations share by inheriting it unchanged is made once.
   std::map<const void*, std::shared_ptr<const ErrorLog>> error_logs_;
   std::map<const void*, std::shared_ptr<const waf::RuleSet>> rules_;
+  std::map<waf::Overlay, std::shared_ptr<const waf::Overlay>> overlays_;
+  std::map<std::pair<const void*, const void*>, std::shared_ptr<const waf::SharedFastPath>> fast_paths_;
   std::map<const void*, ClientTls> client_tls_;
   std::map<std::pair<std::string, std::string>, std::uint32_t> routes_;
 };
@@ -134,6 +141,7 @@ std::shared_ptr<const Generation> Builder::build() {
     if (!upstreams[i].implicit) result_->upstream_by_name.emplace(upstreams[i].name, i);
   }
   if (!errors_.empty()) throw GenerationError(std::move(errors_));
+  keep_new_notices();
   return std::move(result_);
 }
 
@@ -187,7 +195,8 @@ LocationRuntime Builder::build_location(const config::Server& server, const conf
   runtime.access_log = access_log(*settings.access_log);
   // Rules are loaded where the WAF is off too, as the connector does: an error in them should not wait until it is on.
   if (settings.modsecurity || settings.waf_rules) runtime.rules = rules(settings.waf_rules);
-  if (!settings.modsecurity) runtime.rules = nullptr;
+  if (!settings.modsecurity || settings.waf_mode == config::LocationSettings::WafMode::off) runtime.rules = nullptr;
+  if (runtime.rules) build_waf(settings, runtime);
   if (may_use_tls(location)) {
     const ClientTls tls = client_tls(settings.proxy_ssl, location.position);
     runtime.client_tls = tls.context;
@@ -250,6 +259,46 @@ std::shared_ptr<const waf::RuleSet> Builder::rules(const std::shared_ptr<const c
     throw std::runtime_error(rule_error_text(error, *innermost));
   }
   return compiled;
+}
+
+void Builder::build_waf(const config::LocationSettings& settings, LocationRuntime& runtime) {
+  using FastPath = config::LocationSettings::WafFastPath;
+  const waf::Overlay wanted = overlay_of(settings);
+  if (wanted != waf::Overlay{}) {
+    auto& shared = overlays_[wanted];
+    if (!shared) shared = std::make_shared<const waf::Overlay>(wanted);
+    runtime.overlay = shared;
+  }
+  if (settings.waf_fast_path == FastPath::off) return;
+  runtime.fast_path = fast_path(runtime);
+  runtime.shadow = settings.waf_fast_path == FastPath::shadow;
+  if (settings.waf_fast_path == FastPath::on && !shared_.fast_paths.knows_library()) {
+    runtime.shadow = true;
+    result_->notices.emplace_back(
+        "the WAF's fast path was not compared with this version of libmodsecurity: it runs in shadow (waf_fast_path "
+        "force "
+        "switches it on)");
+  }
+}
+
+std::shared_ptr<const waf::SharedFastPath> Builder::fast_path(const LocationRuntime& runtime) {
+  auto& path = fast_paths_[{runtime.rules.get(), runtime.overlay.get()}];
+  if (path) return path;
+  path = shared_.fast_paths.get(runtime.rules, runtime.overlay.get());
+  if (!path->refusal().empty()) {
+    result_->notices.push_back(
+        fmt::format("the WAF's fast path is off for rule set {}: {}", path->rule_set(), path->refusal()));
+  }
+  return path;
+}
+
+// A notice is told when it becomes true, not at every reload.
+void Builder::keep_new_notices() {
+  auto& notices = result_->notices;
+  const std::set<std::string> now(notices.begin(), notices.end());
+  notices.clear();
+  std::set_difference(now.begin(), now.end(), shared_.told.begin(), shared_.told.end(), std::back_inserter(notices));
+  shared_.told = now;
 }
 
 Builder::ClientTls Builder::client_tls(const std::shared_ptr<const config::ProxySsl>& ssl,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
@@ -20,6 +21,8 @@
 #include "proxy/http/request_parser.hpp"
 #include "proxy/route/location_tree.hpp"
 #include "proxy/route/server_names.hpp"
+#include "waf/fast_path_cache.hpp"
+#include "waf/overlay.hpp"
 #include "waf/rule_set.hpp"
 
 namespace gatehouse::exchange {
@@ -40,6 +43,9 @@ struct LocationRuntime {
   std::vector<std::shared_ptr<LogFile>>
       access_log;                             ///< by position in settings.access_log; null where the path has variables
   std::shared_ptr<const waf::RuleSet> rules;  ///< null: modsecurity is off here
+  std::shared_ptr<const waf::Overlay> overlay;           ///< null: the rules as they are
+  std::shared_ptr<const waf::SharedFastPath> fast_path;  ///< null: waf_fast_path is off here
+  bool shadow = false;                                   ///< the library decides and the fast path is compared with it
   std::shared_ptr<const certs::ClientContext> client_tls;  ///< null unless the location may speak TLS to its upstream
   std::uint64_t client_tls_identity = 0;  ///< tells apart pooled connections of different TLS settings; never reused
   UpstreamHeaders upstream_headers;
@@ -76,6 +82,7 @@ struct Generation {
   std::vector<ListenerRuntime> listeners;  ///< as Http::listeners
   std::vector<MetricsRoute> routes;
   std::shared_ptr<const ErrorLog> error_log;  ///< of the main context
+  std::vector<std::string> notices;           ///< for the log at level notice, once it serves
   std::unordered_map<SocketAddress, std::size_t> listener_by_address;
   std::unordered_map<std::string, std::size_t> upstream_by_name;  ///< index into Http::upstreams; explicit ones
 };
@@ -88,6 +95,8 @@ struct SharedState {
   std::string default_error_log = "stderr";  ///< `-e`: where errors go when the configuration names no error_log
   certs::SharedTlsState tls;
   waf::RuleSetCache rule_sets;
+  waf::FastPathCache fast_paths;
+  std::set<std::string> told;  ///< notices of the last generation, which are not repeated
   std::map<std::string, std::uint64_t> client_tls_identities;  ///< by settings and the contents of their files
 };
 

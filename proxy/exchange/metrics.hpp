@@ -14,6 +14,7 @@
 
 #include "proxy/base/error.hpp"
 #include "proxy/http/message.hpp"
+#include "waf/fastpath/full_path_reason.hpp"
 
 namespace gatehouse::exchange {
 
@@ -36,22 +37,43 @@ class Counter {
 inline constexpr std::array<std::uint64_t, 14> kLatencyBounds = {
     500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
 
-/// A latency histogram; bucket counts are not cumulative.
-struct Histogram {
-  std::array<Counter, kLatencyBounds.size() + 1> buckets;
-  Counter sum_us;
+/// Bounds in nanoseconds for what takes microseconds: the fast path's checks.
+inline constexpr std::array<std::uint64_t, 12> kCheckBounds = {1000,   2500,   5000,   10000,   25000,   50000,
+                                                               100000, 250000, 500000, 1000000, 2500000, 10000000};
 
-  void observe(std::uint64_t microseconds) noexcept {
+/// A histogram over `Bounds`, in their unit; bucket counts are not cumulative.
+template <const auto& Bounds>
+struct BasicHistogram {
+  std::array<Counter, Bounds.size() + 1> buckets;
+  Counter sum;
+
+  void observe(std::uint64_t value) noexcept {
     std::size_t i = 0;
-    while (i < kLatencyBounds.size() && microseconds > kLatencyBounds[i]) ++i;
+    while (i < Bounds.size() && value > Bounds[i]) ++i;
     buckets[i].add();
-    sum_us.add(microseconds);
+    sum.add(value);
   }
 };
+using Histogram = BasicHistogram<kLatencyBounds>;
+using CheckHistogram = BasicHistogram<kCheckBounds>;
 
 /// What the WAF decided about an exchange, as the metrics label it.
 enum class WafOutcome : std::uint8_t { off, clean, matched, denied, failed };
 inline constexpr std::array<std::string_view, 5> kWafOutcomes = {"off", "clean", "matched", "denied", "failed"};
+
+/// Why the fast path was not asked, so that a request took the full one.
+enum class WafUnasked : std::uint8_t { switched_off, refused, distrusted, shadow, large_body };
+inline constexpr std::array<std::string_view, 5> kWafUnasked = {"switched_off", "refused", "distrusted", "shadow",
+                                                                "large_body"};
+
+/// Requests by the way they took through the WAF.
+struct WafWays {
+  Counter off;        ///< not inspected here
+  Counter proven;     ///< proven clean, no rule came near
+  Counter near_miss;  ///< proven clean, after patterns named rules that were then disproved
+  std::array<Counter, waf::fastpath::full_path_reason_count> full;  ///< by what the fast path said
+  std::array<Counter, kWafUnasked.size()> unasked;                  ///< full, by why it was not asked
+};
 
 /// Counters of one route on one thread.
 struct RouteMetrics {
@@ -94,8 +116,13 @@ class ThreadMetrics {
   Counter handshakes_tls12_full, handshakes_tls12_resumed, handshakes_tls13_full, handshakes_tls13_resumed,
       handshakes_failed;
   Counter upstream_connections_opened, upstream_requests_reused, upstream_connect_failures, upstream_retries;
-  Counter waf_pool_evaluations, waf_pool_rejected;
+  Counter waf_pool_evaluations, waf_pool_rejected, waf_share_exceeded;
   Histogram waf_duration;
+  Histogram waf_queue_time;  ///< of these, until a thread of the pool began
+  WafWays waf_ways;
+  CheckHistogram waf_request_check;  ///< the fast path's time for a request
+  CheckHistogram waf_response_check;
+  Counter waf_values, waf_remembered, waf_scans, waf_near_misses;
   std::array<Counter, 128> ends;  ///< by Reason: why exchanges ended that did not end by an upstream's answer
 
   /// Calls `visit(RouteKey, RouteMetrics)` for every route under the growth lock. Any thread.

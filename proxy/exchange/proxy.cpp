@@ -494,7 +494,7 @@ io::Task<AttemptEnd> UpstreamRun::relay(http::ResponseSemantics semantics) {
   ex_.upstream_head.consume(head.size);
   UpstreamBody body(connection_->stream, ex_.thread.body_blocks, semantics.framing, ex_.upstream_head.unread(),
                     ex_.settings().proxy_read_timeout);
-  if (ex_.waf != nullptr) {
+  if (ex_.waf != nullptr && (ex_.waf->wants_response_body(head) || !ex_.waf->decide_response(head, {}, false))) {
     auto inspecting = relay_inspected(body);
     const AttemptEnd end = co_await inspecting;
     finish_connection(semantics, body);
@@ -582,8 +582,12 @@ io::Task<AttemptEnd> UpstreamRun::relay_inspected(UpstreamBody& body) {
       }
     }
   }
-  auto inspecting = ex_.waf->inspect_response(head, *held, truncated);
-  const Step step = co_await inspecting;
+  auto decided = ex_.waf->decide_response(head, *held, truncated);
+  if (!decided) {
+    auto inspecting = ex_.waf->inspect_response(head, *held, truncated);
+    decided = co_await inspecting;
+  }
+  const Step step = *decided;
   if (pump_) {
     auto stopping = stop_pump();
     co_await stopping;

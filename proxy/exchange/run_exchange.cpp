@@ -37,7 +37,6 @@ Step before_inspection(Exchange& exchange) {
 }
 
 io::Task<Step> inspect(Exchange& exchange) {
-  exchange.waf = std::make_unique<WafGate>(exchange, *exchange.judge());
   auto inspecting = exchange.waf->inspect_request();
   co_return co_await inspecting;
 }
@@ -45,8 +44,13 @@ io::Task<Step> inspect(Exchange& exchange) {
 io::Task<void> answer(Exchange& exchange) {
   // Once an exchange, whatever rewriting and error pages make of it: the WAF judges what the client sent.
   if (exchange.judge() != nullptr && !exchange.waf) {
-    auto inspecting = inspect(exchange);
-    if (const Step step = co_await inspecting; step == Step::answered) co_return;
+    exchange.waf = std::make_unique<WafGate>(exchange, *exchange.judge());
+    if (const auto step = exchange.waf->decide_request()) {
+      if (*step == Step::answered) co_return;
+    } else {
+      auto inspecting = inspect(exchange);
+      if (const Step awaited = co_await inspecting; awaited == Step::answered) co_return;
+    }
   }
   if (exchange.decided) {
     answer_decided(exchange);
@@ -78,7 +82,11 @@ std::uint64_t microseconds(Clock::duration duration) {
 void finish(Exchange& exchange) {
   ThreadMetrics& metrics = exchange.thread.metrics;
   const std::uint32_t route = exchange.route->metrics_route;
-  if (exchange.waf) exchange.waf->finish();
+  if (exchange.waf) {
+    exchange.waf->finish();
+  } else {
+    metrics.waf_ways.off.add();
+  }
   metrics.count(route, exchange.head.method, exchange.response.status);
   RouteMetrics& counters = metrics.current(route);
   counters.request_duration.observe(microseconds(exchange.now() - exchange.started));

@@ -11,6 +11,7 @@
 
 #include "certs/client_session_cache.hpp"
 #include "proxy/exchange/access_log.hpp"
+#include "proxy/exchange/client_shares.hpp"
 #include "proxy/exchange/generation.hpp"
 #include "proxy/exchange/metrics.hpp"
 #include "proxy/exchange/waf_service.hpp"
@@ -19,6 +20,7 @@
 #include "proxy/io/reactor.hpp"
 #include "proxy/upstream/cluster_runtime.hpp"
 #include "proxy/upstream/resolver.hpp"
+#include "waf/transaction_input.hpp"
 
 namespace gatehouse::exchange {
 
@@ -50,7 +52,11 @@ class LocalTimeCache {
 /// One event thread.
 struct ThreadState {
   ThreadState(io::Reactor& reactor_, std::uint32_t index_, WafService& waf_, std::uint32_t connection_limit_)
-      : reactor(reactor_), index(index_), waf(waf_), connection_limit(connection_limit_) {}
+      : reactor(reactor_),
+        index(index_),
+        waf(waf_),
+        connection_limit(connection_limit_),
+        waf_shares(waf_.client_share) {}
   ThreadState(const ThreadState&) = delete;
   ThreadState& operator=(const ThreadState&) = delete;
 
@@ -61,6 +67,9 @@ struct ThreadState {
   bool draining = false;                 ///< no more keep-alive: the thread is on its way out
 
   std::shared_ptr<const ThreadGeneration> generation;  ///< the current one
+  ClientShares waf_shares;                             ///< of the WAF's pool
+  std::vector<waf::HeaderView> waf_headers;            ///< lent to one check at a time
+  std::uint64_t waf_proven_requests = 0;               ///< counted for waf_shadow_sample
 
   static constexpr std::size_t kHeadBlock = 4096;
   io::BufferPool head_blocks{kHeadBlock, 1024};

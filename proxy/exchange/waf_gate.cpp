@@ -1,17 +1,23 @@
 #include "proxy/exchange/waf_gate.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/exchange/read_body.hpp"
 #include "proxy/exchange/variables.hpp"
+#include "proxy/exchange/waf_afterwards.hpp"
 #include "proxy/http/local_reply.hpp"
 #include "proxy/io/worker_pool.hpp"
 
 namespace gatehouse::exchange {
 namespace {
+
+/// A longer body is not looked at on an event thread, where others wait meanwhile.
+constexpr std::uint64_t kLongestCheckedBody = kMiB;
 
 std::string_view version_of(http::Version version) {
   switch (version) {
@@ -22,70 +28,333 @@ std::string_view version_of(http::Version version) {
   return "1.1";
 }
 
-std::vector<waf::HeaderView> views_of(const http::Fields& fields) {
-  std::vector<waf::HeaderView> views;
-  views.reserve(fields.size());
+void view(const http::Fields& fields, std::vector<waf::HeaderView>& views) {
+  views.clear();
   for (const auto& field : fields) views.push_back({field.name, field.value});
-  return views;
+}
+
+/// Counts a check and how long it took.
+class CheckCount {
+ public:
+  CheckCount(ThreadMetrics& metrics, const waf::fastpath::FastPath::Worker& worker, CheckHistogram& histogram)
+      : metrics_(metrics), worker_(worker), histogram_(histogram), before_(worker.counters()), began_(Clock::now()) {}
+  ~CheckCount() {
+    histogram_.observe(static_cast<std::uint64_t>((Clock::now() - began_) / std::chrono::nanoseconds(1)));
+    const auto& now = worker_.counters();
+    metrics_.waf_values.add(now.values - before_.values);
+    metrics_.waf_remembered.add(now.remembered - before_.remembered);
+    metrics_.waf_scans.add(now.scans - before_.scans);
+    metrics_.waf_near_misses.add(near_misses());
+  }
+  CheckCount(const CheckCount&) = delete;
+  CheckCount& operator=(const CheckCount&) = delete;
+  [[nodiscard]] std::uint64_t near_misses() const { return worker_.counters().near_misses - before_.near_misses; }
+
+ private:
+  ThreadMetrics& metrics_;
+  const waf::fastpath::FastPath::Worker& worker_;
+  CheckHistogram& histogram_;
+  const waf::fastpath::FastPathCounters before_;
+  const TimePoint began_;
+};
+
+/// Phases 3 and 4 in one call; the phases' matches in one verdict.
+Result<waf::Verdict> evaluate_response(waf::Evaluation& evaluation, const waf::ResponseInput& input) {
+  auto verdict = evaluation.response_head(input);
+  if (!verdict || verdict->intervention) return verdict;
+  auto second = evaluation.response_body(input.body);
+  if (!second) return second;
+  second->matches.insert(second->matches.begin(), std::make_move_iterator(verdict->matches.begin()),
+                         std::make_move_iterator(verdict->matches.end()));
+  return second;
+}
+
+bool audit_wants(const waf::AuditSettings& audit, int status) {
+  return audit.when == waf::AuditSettings::When::relevant_only && status >= 0 &&
+         static_cast<std::size_t>(status) < audit.relevant.size() && audit.relevant[static_cast<std::size_t>(status)];
+}
+
+WafTeller teller_of(const Exchange& exchange) {
+  return {exchange.route->error_log, exchange.generation, exchange.connection.number, std::string(exchange.client_ip),
+          exchange.settings().modsecurity_use_error_log};
 }
 
 }  // namespace
 
 /// What the phases share; phase 5 may run after the exchange is gone, so everything that it needs is owned here.
 struct WafGate::Transaction {
-  Transaction(waf::Engine& engine, std::shared_ptr<const waf::RuleSet> rules) : evaluation(engine, std::move(rules)) {}
+  Transaction(waf::Engine& engine, std::shared_ptr<const waf::RuleSet> rules,
+              std::shared_ptr<const waf::Overlay> overlay)
+      : evaluation(engine, std::move(rules), std::move(overlay)) {}
   waf::Evaluation evaluation;
-  std::string client_ip, server_ip, uri, unique_id;
-  std::string spill_path;
+  std::string server_ip, unique_id, spill_path;
+  std::vector<waf::HeaderView> headers;  ///< of the request; valid while the exchange lives
+  std::string_view memory;               ///< the body, unless it was spilled
+  std::vector<std::int64_t> rule_ids;    ///< that matched
+  TimePoint started;                     ///< when a thread of the pool began with it
 };
 
 WafGate::WafGate(Exchange& exchange, const LocationRuntime& judge) : exchange_(exchange), route_(judge) {}
 WafGate::~WafGate() = default;
 
-io::Task<Step> WafGate::inspect_request() {
+bool WafGate::has_body() const {
+  return exchange_.semantics.framing.kind != http::BodyKind::none && !exchange_.body_dropped;
+}
+
+// ---- the fast path ----
+
+std::optional<WafUnasked> WafGate::why_not_asked() const {
+  if (!route_.fast_path) return WafUnasked::switched_off;
+  if (route_.fast_path->worker(exchange_.thread.index) == nullptr) return WafUnasked::refused;
+  if (!route_.fast_path->trusted()) return WafUnasked::distrusted;
+  return std::nullopt;
+}
+
+std::optional<Step> WafGate::decide_request() {
   Exchange& ex = exchange_;
-  auto guarded = waf::guard_request_target(ex.semantics.path_and_query);
-  if (!guarded) {
-    ex.downstream.close_after_response();
-    ex.fail(guarded.error().reason);
+  const std::string_view target = ex.semantics.path_and_query;
+  uri_ = target;
+  if (!waf::is_guarded_request_target(target)) {
+    const auto guarded = waf::guard_request_target(target);
+    if (!guarded) {
+      way_ = Way::off;
+      ex.downstream.close_after_response();
+      ex.fail(guarded.error().reason);
+      return Step::answered;
+    }
+    uri_ = ex.arena.copy(*guarded);
+  }
+  const bool engine_off = route_.rules->facts().engine == waf::EngineState::off &&
+                          (!route_.overlay || route_.overlay->mode == waf::Mode::inherit);
+  if (engine_off) {
+    way_ = Way::off;
+    outcome_ = WafOutcome::off;
+    return Step::next;
+  }
+  unasked_ = why_not_asked();
+  if (unasked_ || has_body()) return std::nullopt;
+  if (!check_request({})) return std::nullopt;
+  if (route_.shadow) return std::nullopt;
+  way_ = Way::proven;
+  return Step::next;
+}
+
+waf::RequestInput WafGate::input(std::string_view server_ip, std::string_view unique_id) {
+  Exchange& ex = exchange_;
+  waf::RequestInput input;
+  input.client = {ex.client_ip, ex.client.port()};
+  input.server = {server_ip, ex.connection.local.port()};
+  input.method = ex.head.method_text;
+  input.uri = uri_;
+  input.version = version_of(ex.head.version);
+  input.unique_id = unique_id;
+  return input;
+}
+
+bool WafGate::check_request(std::string_view body) {
+  Exchange& ex = exchange_;
+  auto& worker = *route_.fast_path->worker(ex.thread.index);
+  const CheckCount count(ex.thread.metrics, worker, ex.thread.metrics.waf_request_check);
+  const std::string server_ip = ex.connection.local.ip_string();
+  view(ex.head.fields, ex.thread.waf_headers);
+  auto request = input(server_ip, {});
+  request.headers = ex.thread.waf_headers;
+  request.body.segments = {&body, body.empty() ? 0U : 1U};
+  said_ = worker.check_request(request);
+  claims_clean_ = said_.clean();
+  near_miss_ = count.near_misses() > 0;
+  return claims_clean_;
+}
+
+bool WafGate::check_response(const waf::ResponseInput& response) {
+  Exchange& ex = exchange_;
+  auto& worker = *route_.fast_path->worker(ex.thread.index);
+  const CheckCount count(ex.thread.metrics, worker, ex.thread.metrics.waf_response_check);
+  const std::string server_ip = ex.connection.local.ip_string();
+  std::vector<waf::HeaderView> headers;
+  headers.swap(ex.thread.waf_headers);
+  view(ex.head.fields, headers);
+  auto request = input(server_ip, {});
+  request.headers = headers;
+  ScratchString storage(ex.thread);
+  const auto body = body_in_memory(*storage);
+  const std::string_view segment = body.value_or(std::string_view{});
+  request.body = {{&segment, segment.empty() ? 0U : 1U}, {}, !body};
+  said_ = worker.check_response(request, response);
+  headers.swap(ex.thread.waf_headers);
+  claims_clean_ = claims_clean_ && said_.clean();
+  near_miss_ = near_miss_ || count.near_misses() > 0;
+  return said_.clean();
+}
+
+// A body that was spilled is in the page cache: reading it back costs less than the library's look at it by far.
+std::optional<std::string_view> WafGate::body_in_memory(std::string& storage) const {
+  const RequestBody& body = exchange_.body;
+  if (!body.spilled()) return body.memory();
+  if (body.size() > kLongestCheckedBody) return std::nullopt;
+  storage.resize(body.size());
+  std::size_t done = 0;
+  while (done < storage.size()) {
+    const auto got = body.read_at(done, storage.data() + done, storage.size() - done);
+    if (!got || *got == 0) return std::nullopt;
+    done += *got;
+  }
+  return storage;
+}
+
+io::Task<std::optional<Step>> WafGate::prove_with_body() {
+  Exchange& ex = exchange_;
+  auto collecting = collect_request_body(ex);
+  const auto collected = co_await collecting;
+  if (!collected) {
+    way_ = Way::off;  // there was no whole request to inspect
     co_return Step::answered;
   }
-  transaction_ = std::make_shared<Transaction>(ex.thread.waf.engine, route_.rules);
-  Transaction& transaction = *transaction_;
-  transaction.client_ip = ex.client_ip;
-  transaction.server_ip = ex.connection.local.ip_string();
-  transaction.uri = std::move(*guarded);
-  if (const auto& id = ex.settings().modsecurity_transaction_id) transaction.unique_id = evaluate(*id, ex);
-
-  const std::vector<waf::HeaderView> headers = views_of(ex.head.fields);
-  waf::RequestInput input;
-  input.client = {transaction.client_ip, ex.client.port()};
-  input.server = {transaction.server_ip, ex.connection.local.port()};
-  input.method = ex.head.method_text;
-  input.uri = transaction.uri;
-  input.version = version_of(ex.head.version);
-  input.headers = headers;
-  input.unique_id = transaction.unique_id;
-
-  const bool has_body = ex.semantics.framing.kind != http::BodyKind::none && !ex.body_dropped;
-  const TimePoint began = Clock::now();
-  if (!has_body) {
-    auto both = io::Offload(ex.thread.waf.pool, ex.thread.reactor,
-                            [&] { return waf::evaluate_request(transaction.evaluation, input); });
-    const auto verdict = co_await both;
-    ex.thread.metrics.waf_duration.observe(static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count()));
-    if (!verdict) co_return on_engine_failure(Reason::waf_overloaded);
-    co_return apply(*verdict);
+  ScratchString storage(ex.thread);
+  const auto body = body_in_memory(*storage);
+  if (!body) {
+    unasked_ = WafUnasked::large_body;
+    co_return std::nullopt;
   }
+  if (!check_request(*body) || route_.shadow) co_return std::nullopt;
+  way_ = Way::proven;
+  co_return Step::next;
+}
 
-  // Phase 1 first: a request that its head alone condemns must not make us take its body.
-  auto head_phase =
-      io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&] { return transaction.evaluation.request_head(input); });
-  const auto head_verdict = co_await head_phase;
-  if (!head_verdict) {
+std::optional<Step> WafGate::decide_response(const http::ResponseHead& head, std::string_view body, bool truncated) {
+  if (way_ == Way::off || failed_ || outcome_ == WafOutcome::denied) return Step::next;
+  // In shadow it is asked again on the way to the library.
+  if (!claims_clean_ || (way_ != Way::proven && checked_status_ != 0)) return std::nullopt;
+  Exchange& ex = exchange_;
+  const waf::BodyLimit limit = route_.rules->facts().response_body;
+  const bool cut = truncated || (limit.bytes > 0 && body.size() > limit.bytes);
+  // Over the limit the library is given the beginning, unless it refuses the response.
+  if (cut && limit.policy != waf::BodyLimitPolicy::inspect_prefix) {
+    said_ = {waf::fastpath::FullPathReason::body_over_limit, 0};
+    claims_clean_ = false;
+    way_ = Way::full;
+    return std::nullopt;
+  }
+  std::vector<waf::HeaderView> headers;
+  view(head.fields, headers);
+  waf::ResponseInput response;
+  response.status = head.status;
+  response.protocol = http::version_text(head.version);
+  response.headers = headers;
+  const std::string_view seen = limit.bytes > 0 ? body.substr(0, limit.bytes) : body;
+  response.body.segments = {&seen, seen.empty() ? 0U : 1U};
+  if (!check_response(response) || !route_.fast_path->trusted()) {
+    way_ = Way::full;
+    return std::nullopt;
+  }
+  checked_status_ = head.status;
+  const std::uint32_t sample = route_.location->settings.waf_shadow_sample;
+  const bool sampled = sample != 0 && ++ex.thread.waf_proven_requests % sample == 0;
+  if (sampled || route_.shadow || audit_wants(route_.rules->facts().audit, head.status)) {
+    record();
+    response.body = {{&body, body.empty() ? 0U : 1U}, {}, truncated};
+    recorded_->set_response(response);
+  }
+  if (way_ != Way::proven) return std::nullopt;  // shadow
+  return Step::next;
+}
+
+void WafGate::record() {
+  if (recorded_) return;
+  Exchange& ex = exchange_;
+  const std::string server_ip = ex.connection.local.ip_string();
+  const std::string unique_id(ex.settings().modsecurity_transaction_id
+                                  ? evaluate(*ex.settings().modsecurity_transaction_id, ex)
+                                  : std::string_view{});
+  std::vector<waf::HeaderView> headers;
+  view(ex.head.fields, headers);
+  auto request = input(server_ip, unique_id);
+  request.headers = headers;
+  ScratchString storage(ex.thread);
+  const std::string_view body = body_in_memory(*storage).value_or(std::string_view{});
+  request.body.segments = {&body, body.empty() ? 0U : 1U};
+  recorded_ = std::make_unique<waf::RecordedTransaction>(request);
+}
+
+// ---- the full path ----
+
+void WafGate::begin_transaction() {
+  Exchange& ex = exchange_;
+  transaction_ = std::make_shared<Transaction>(ex.thread.waf.engine, route_.rules, route_.overlay);
+  Transaction& transaction = *transaction_;
+  transaction.server_ip = ex.connection.local.ip_string();
+  if (const auto& id = ex.settings().modsecurity_transaction_id) transaction.unique_id = evaluate(*id, ex);
+  view(ex.head.fields, transaction.headers);
+}
+
+void WafGate::observe_wait(TimePoint began, TimePoint started) {
+  const auto microseconds = [](Clock::duration duration) {
+    return static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(duration).count()));
+  };
+  exchange_.thread.metrics.waf_queue_time.observe(microseconds(started - began));
+  exchange_.thread.metrics.waf_duration.observe(microseconds(Clock::now() - began));
+}
+
+io::Task<Step> WafGate::inspect_request() {
+  Exchange& ex = exchange_;
+  const bool short_body =
+      ex.semantics.framing.kind != http::BodyKind::length || ex.semantics.framing.length <= kLongestCheckedBody;
+  if (has_body() && !unasked_ && short_body) {
+    auto proving = prove_with_body();
+    const auto proven = co_await proving;
+    if (proven) co_return *proven;
+  } else if (has_body() && !unasked_) {
+    unasked_ = WafUnasked::large_body;
+  }
+  const auto share = ex.thread.waf_shares.take(ex.client);
+  if (!share) {
+    ex.thread.metrics.waf_share_exceeded.add();
     co_return on_engine_failure(Reason::waf_overloaded);
   }
+  begin_transaction();
+  if (!has_body() || ex.downstream.body_finished()) {
+    auto evaluating = evaluate_whole();
+    co_return co_await evaluating;
+  }
+  auto evaluating = evaluate_by_phase();
+  co_return co_await evaluating;
+}
+
+// The body is here, or there is none.
+io::Task<Step> WafGate::evaluate_whole() {
+  Exchange& ex = exchange_;
+  Transaction& transaction = *transaction_;
+  auto request = input(transaction.server_ip, transaction.unique_id);
+  request.headers = transaction.headers;
+  transaction.memory = ex.body.memory();
+  if (ex.body.spilled()) transaction.spill_path = fmt::format("/proc/self/fd/{}", ex.body.fd());
+  request.body = {{&transaction.memory, transaction.memory.empty() ? 0U : 1U}, transaction.spill_path, false};
+  const TimePoint began = Clock::now();
+  auto both = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&] {
+    transaction.started = Clock::now();
+    return waf::evaluate_request(transaction.evaluation, request);
+  });
+  const auto verdict = co_await both;
+  if (!verdict) co_return on_engine_failure(Reason::waf_overloaded);
+  observe_wait(began, transaction.started);
+  co_return apply(*verdict);
+}
+
+// Phase 1 first: a request that its head alone condemns must not make us take its body.
+io::Task<Step> WafGate::evaluate_by_phase() {
+  Exchange& ex = exchange_;
+  Transaction& transaction = *transaction_;
+  auto request = input(transaction.server_ip, transaction.unique_id);
+  request.headers = transaction.headers;
+  TimePoint began = Clock::now();
+  auto head_phase = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&] {
+    transaction.started = Clock::now();
+    return transaction.evaluation.request_head(request);
+  });
+  const auto head_verdict = co_await head_phase;
+  if (!head_verdict) co_return on_engine_failure(Reason::waf_overloaded);
+  observe_wait(began, transaction.started);
   if (apply(*head_verdict) == Step::answered) co_return Step::answered;
   if (failed_) co_return Step::next;
 
@@ -93,23 +362,24 @@ io::Task<Step> WafGate::inspect_request() {
   const auto collected = co_await collecting;
   if (!collected) co_return Step::answered;
 
-  const std::string_view memory = ex.body.memory();
+  transaction.memory = ex.body.memory();
   if (ex.body.spilled()) transaction.spill_path = fmt::format("/proc/self/fd/{}", ex.body.fd());
-  const std::span<const std::string_view> segments(&memory, memory.empty() ? 0 : 1);
-  const waf::BodyView body{segments, transaction.spill_path, false};
-  auto body_phase =
-      io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&] { return transaction.evaluation.request_body(body); });
+  const waf::BodyView body{{&transaction.memory, transaction.memory.empty() ? 0U : 1U}, transaction.spill_path, false};
+  began = Clock::now();
+  auto body_phase = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&] {
+    transaction.started = Clock::now();
+    return transaction.evaluation.request_body(body);
+  });
   const auto body_verdict = co_await body_phase;
-  ex.thread.metrics.waf_duration.observe(
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count()));
   if (!body_verdict) co_return on_engine_failure(Reason::waf_overloaded);
+  observe_wait(began, transaction.started);
   co_return apply(*body_verdict);
 }
 
 bool WafGate::wants_response_body(const http::ResponseHead& head) const {
-  if (!transaction_ || failed_ || outcome_ == WafOutcome::denied || exchange_.is_head()) return false;
+  if (way_ == Way::off || failed_ || outcome_ == WafOutcome::denied || exchange_.is_head()) return false;
   const auto& rules = *route_.rules;
-  if (rules.facts().engine == waf::EngineState::off || !rules.facts().response_body_access) return false;
+  if (!rules.facts().response_body_access) return false;
   const auto type = head.fields.value(http::FieldId::content_type);
   return rules.inspects_response_type(type.value_or(std::string_view{}));
 }
@@ -119,45 +389,135 @@ ByteCount WafGate::response_body_limit() const { return route_.rules->facts().re
 io::Task<Step> WafGate::inspect_response(const http::ResponseHead& head, std::string_view body, bool truncated) {
   Exchange& ex = exchange_;
   // What is answered instead of a refused response is not judged again.
-  if (!transaction_ || failed_ || outcome_ == WafOutcome::denied) co_return Step::next;
-  const std::vector<waf::HeaderView> headers = views_of(head.fields);
-  waf::ResponseInput input;
-  input.status = head.status;
-  input.protocol = http::version_text(head.version);
-  input.headers = headers;
-  const std::span<const std::string_view> segments(&body, body.empty() ? 0 : 1);
-  const waf::BodyView view{segments, {}, truncated};
+  if (way_ == Way::off || failed_ || outcome_ == WafOutcome::denied) co_return Step::next;
+  const auto share = ex.thread.waf_shares.take(ex.client);
+  if (!share) {
+    ex.thread.metrics.waf_share_exceeded.add();
+    co_return on_engine_failure(Reason::waf_overloaded);
+  }
+  // The request was proven clean and the response is not: both now, as if the request had been evaluated from the start.
+  const bool replay = !transaction_;
+  if (replay) begin_transaction();
   Transaction& transaction = *transaction_;
+  waf::RequestInput request = input(transaction.server_ip, transaction.unique_id);
+  request.headers = transaction.headers;
+  if (replay && ex.body.spilled()) transaction.spill_path = fmt::format("/proc/self/fd/{}", ex.body.fd());
+  transaction.memory = ex.body.memory();
+  request.body = {{&transaction.memory, transaction.memory.empty() ? 0U : 1U}, transaction.spill_path, false};
+
+  std::vector<waf::HeaderView> headers;
+  view(head.fields, headers);
+  waf::ResponseInput response;
+  response.status = head.status;
+  response.protocol = http::version_text(head.version);
+  response.headers = headers;
+  response.body = {{&body, body.empty() ? 0U : 1U}, {}, truncated};
+  Result<waf::Verdict> request_verdict = waf::Verdict{};
+  const TimePoint began = Clock::now();
   auto phases = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&]() -> Result<waf::Verdict> {
-    auto verdict = transaction.evaluation.response_head(input);
-    if (!verdict || verdict->intervention) return verdict;
-    auto second = transaction.evaluation.response_body(view);
-    if (!second) return second;
-    second->matches.insert(second->matches.begin(), std::make_move_iterator(verdict->matches.begin()),
-                           std::make_move_iterator(verdict->matches.end()));
-    return second;
+    transaction.started = Clock::now();
+    if (replay) {
+      request_verdict = waf::evaluate_request(transaction.evaluation, request);
+      if (!request_verdict || request_verdict->intervention) return waf::Verdict{};
+    }
+    return evaluate_response(transaction.evaluation, response);
   });
   const auto verdict = co_await phases;
-  if (!verdict) co_return on_engine_failure(Reason::waf_overloaded);
+  if (!verdict) {
+    if (replay) transaction_ = nullptr;
+    co_return on_engine_failure(Reason::waf_overloaded);
+  }
+  observe_wait(began, transaction.started);
+  if (replay) {
+    const Step step = apply(request_verdict);
+    if (library_saw_) {
+      record();
+      report_disagreement(ex.thread.waf, *route_.fast_path, teller_of(ex), *recorded_, transaction.rule_ids);
+    }
+    if (step == Step::answered || failed_) co_return step;
+  }
   co_return apply(*verdict);
 }
 
+// ---- the end ----
+
 void WafGate::finish() {
-  if (!transaction_ || failed_) return;
+  if (transaction_ && !failed_) {
+    finish_transaction();
+  } else if (way_ == Way::proven) {
+    finish_proven();
+  }
+  count_way();
+}
+
+void WafGate::count_way() {
+  WafWays& ways = exchange_.thread.metrics.waf_ways;
+  switch (way_) {
+    case Way::off: ways.off.add(); return;
+    case Way::proven: (near_miss_ ? ways.near_miss : ways.proven).add(); return;
+    case Way::full: break;
+  }
+  auto why = unasked_;
+  if (!why && claims_clean_) why = route_.shadow ? WafUnasked::shadow : WafUnasked::distrusted;
+  if (why) {
+    ways.unasked[static_cast<std::size_t>(*why)].add();
+  } else {
+    ways.full[static_cast<std::size_t>(said_.reason)].add();
+  }
+}
+
+// Phase 5 of a proven message, and whatever has to be evaluated after all.
+void WafGate::finish_proven() {
+  Exchange& ex = exchange_;
+  const int status = ex.response.status;
+  if (checked_status_ != status) {
+    // A local answer, or another status than the upstream's: the library would see no response but the status.
+    waf::ResponseInput response;
+    response.status = status;
+    if (!check_response(response)) way_ = Way::full;
+    const std::uint32_t sample = route_.location->settings.waf_shadow_sample;
+    if (sample != 0 && checked_status_ == 0 && ++ex.thread.waf_proven_requests % sample == 0) record();
+  }
+  if (claims_clean_ && !recorded_ && !audit_wants(route_.rules->facts().audit, status)) return;
+  record();
+  EvaluateAfterwards job{route_.rules,
+                         route_.overlay,
+                         route_.fast_path,
+                         std::shared_ptr<const waf::RecordedTransaction>(std::move(recorded_)),
+                         teller_of(ex),
+                         status,
+                         claims_clean_ ? Claim::proven_clean : Claim::none};
+  if (!submit(ex.thread.waf, std::move(job))) {
+    ex.log(LogLevel::warn, "no room for the WAF's evaluation after the exchange; its audit record is lost");
+  }
+}
+
+void WafGate::finish_transaction() {
+  Exchange& ex = exchange_;
+  const int status = ex.response.status;
+  const bool compare = route_.shadow && claims_clean_;
+  if (compare && checked_status_ != status && !library_saw_) {
+    waf::ResponseInput response;
+    response.status = status;
+    (void)check_response(response);
+  }
+  std::shared_ptr<const waf::RecordedTransaction> recorded;
+  if (compare && claims_clean_) {
+    record();
+    recorded = std::move(recorded_);
+  }
   // Logging must not delay the client, and must happen even when the queue is full: then it runs here and now.
-  const int status = exchange_.response.status;
-  auto job = [transaction = transaction_, status, log = exchange_.route->error_log, route = exchange_.generation,
-              number = exchange_.connection.number, use_log = exchange_.settings().modsecurity_use_error_log,
-              client = std::string(exchange_.client_ip)] {
+  auto job = [transaction = transaction_, status, teller = teller_of(ex), recorded, fast_path = route_.fast_path,
+              saw = library_saw_, &service = ex.thread.waf] {
     const auto verdict = transaction->evaluation.finish(status);
-    if (!verdict || !use_log) return;
-    for (const auto& match : verdict->matches) {
-      if (log->enabled(LogLevel::info)) {
-        log->write(LogLevel::info, number, fmt::format("{}, client: {}", match.text, client));
-      }
-    }
+    if (!verdict) return;
+    teller.tell(verdict->matches);
+    if (!recorded || (!saw && verdict->matches.empty())) return;
+    auto ids = transaction->rule_ids;
+    for (const auto& match : verdict->matches) ids.push_back(match.rule_id);
+    report_disagreement(service, *fast_path, teller, *recorded, ids);
   };
-  if (!exchange_.thread.waf.pool.submit(job)) job();
+  if (!ex.thread.waf.pool.submit(job)) job();
 }
 
 void WafGate::log_matches(const waf::Verdict& verdict) {
@@ -175,6 +535,8 @@ Step WafGate::apply(const Result<waf::Verdict>& verdict) {
   if (!verdict) return on_engine_failure(verdict.error().reason);
   exchange_.thread.metrics.waf_pool_evaluations.add();
   log_matches(*verdict);
+  for (const auto& match : verdict->matches) transaction_->rule_ids.push_back(match.rule_id);
+  library_saw_ = library_saw_ || verdict->intervention || !verdict->matches.empty();
   if (!verdict->matches.empty() && outcome_ == WafOutcome::clean) outcome_ = WafOutcome::matched;
   if (!verdict->intervention) return Step::next;
   outcome_ = WafOutcome::denied;

@@ -68,6 +68,9 @@ class Parser {
       result_.format = ListFormat::markdown;
     } else if (word == waf::kCheckRulesArgument) {
       want(Command::check_waf_rules);
+    } else if (word == "--explain-waf") {
+      want(Command::test);
+      result_.explain_waf = true;
     } else if (word == "--help") {
       want(Command::help);
     } else if (word == "--version") {
@@ -169,6 +172,8 @@ Options:
   -c filename   : set configuration file (default: gatehouse.conf)
   -g directives : set global directives out of configuration file
 
+  --explain-waf                        : test configuration, show how the WAF's
+                                         rules are proven, and exit
   --list-directives[=markdown]         : show every directive and exit
   --make-certificate DIRECTORY NAME... : make a self-signed certificate for
                                          the names, unless there is one, and exit

@@ -34,6 +34,7 @@ struct CommandLine {
   ControlSignal signal = ControlSignal::stop;
   ListFormat format = ListFormat::text;
   bool quiet = false;                 ///< -q
+  bool explain_waf = false;           ///< --explain-waf: -t that also prints the WAF's plans
   std::string configuration;          ///< the file's path: absolute, or relative to `prefix`
   std::string prefix;                 ///< where relative paths start; ends in '/'
   std::string error_log;              ///< -e; empty: none was given

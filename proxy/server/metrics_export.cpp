@@ -1,5 +1,6 @@
 #include "proxy/server/metrics_export.hpp"
 
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 #include <map>
@@ -25,18 +26,22 @@ constexpr std::array kRows = {
 
 using Labels = std::vector<prometheus::ClientMetric::Label>;
 
+constexpr double kNanosecondsPerSecond = 1e9;
 constexpr double kMicrosecondsPerSecond = 1e6;  // divided by: 100000 / 1e6 is 0.1, 100000 * 1e-6 is not
 
-/// A histogram summed over threads.
-struct HistogramSum {
-  std::array<std::uint64_t, exchange::kLatencyBounds.size() + 1> buckets{};
-  std::uint64_t sum_us = 0;
+/// A histogram summed over threads; its unit is that of the bounds.
+template <const auto& Bounds>
+struct BasicHistogramSum {
+  std::array<std::uint64_t, Bounds.size() + 1> buckets{};
+  std::uint64_t sum = 0;
 
-  void add(const exchange::Histogram& histogram) {
+  void add(const exchange::BasicHistogram<Bounds>& histogram) {
     for (std::size_t i = 0; i < buckets.size(); ++i) buckets[i] += histogram.buckets[i].value();
-    sum_us += histogram.sum_us.value();
+    sum += histogram.sum.value();
   }
 };
+using HistogramSum = BasicHistogramSum<exchange::kLatencyBounds>;
+using CheckHistogramSum = BasicHistogramSum<exchange::kCheckBounds>;
 
 /// A route summed over threads.
 struct RouteSum {
@@ -77,6 +82,7 @@ class Exposition {
     add_connections();
     add_upstreams();
     add_waf();
+    add_fast_path();
     add_process();
     std::ostringstream out;
     prometheus::TextSerializer().Serialize(out, families_);
@@ -100,16 +106,23 @@ class Exposition {
   }
 
   void add(Metric metric, Labels labels, const HistogramSum& sum) {
+    add(metric, std::move(labels), sum, kMicrosecondsPerSecond);
+  }
+  void add(Metric metric, Labels labels, const CheckHistogramSum& sum) {
+    add(metric, std::move(labels), sum, kNanosecondsPerSecond);
+  }
+
+  template <const auto& Bounds>
+  void add(Metric metric, Labels labels, const BasicHistogramSum<Bounds>& sum, double units_per_second) {
     prometheus::ClientMetric sample;
     sample.label = std::move(labels);
     std::uint64_t cumulative = 0;
-    for (std::size_t i = 0; i < exchange::kLatencyBounds.size(); ++i) {
+    for (std::size_t i = 0; i < Bounds.size(); ++i) {
       cumulative += sum.buckets[i];
-      sample.histogram.bucket.push_back(
-          {cumulative, static_cast<double>(exchange::kLatencyBounds[i]) / kMicrosecondsPerSecond});
+      sample.histogram.bucket.push_back({cumulative, static_cast<double>(Bounds[i]) / units_per_second});
     }
     sample.histogram.sample_count = cumulative + sum.buckets.back();
-    sample.histogram.sample_sum = static_cast<double>(sum.sum_us) / kMicrosecondsPerSecond;
+    sample.histogram.sample_sum = static_cast<double>(sum.sum) / units_per_second;
     if (sample.histogram.sample_count == 0) return;  // ten thousand silent routes need no lines
     families_[static_cast<std::size_t>(metric)].metric.push_back(std::move(sample));
   }
@@ -125,6 +138,7 @@ class Exposition {
   void add_connections();
   void add_upstreams();
   void add_waf();
+  void add_fast_path();
   void add_process();
 
   const MetricsInput& input_;
@@ -205,16 +219,21 @@ void Exposition::add_upstreams() {
 void Exposition::add_waf() {
   using T = exchange::ThreadMetrics;
   std::map<std::pair<std::int64_t, bool>, std::uint64_t> hits;
-  HistogramSum duration;
+  HistogramSum duration, queue_time;
   for (const auto* thread : input_.threads) {
     thread->visit_rule_hits([&](std::int64_t id, bool denied, std::uint64_t count) { hits[{id, denied}] += count; });
     duration.add(thread->waf_duration);
+    queue_time.add(thread->waf_queue_time);
   }
   for (const auto& [rule, count] : hits) {
     add(Metric::waf_rule_hits, {{"rule_id", std::to_string(rule.first)}, {"denied", rule.second ? "true" : "false"}},
         count);
   }
   add(Metric::waf_duration, {}, duration);
+  add(Metric::waf_queue_time, {}, queue_time);
+  add(Metric::waf_share_exceeded, {}, sum(&T::waf_share_exceeded));
+  add(Metric::waf_afterwards, {{"result", "done"}}, input_.waf_afterwards);
+  add(Metric::waf_afterwards, {{"result", "lost"}}, input_.waf_afterwards_lost);
   add(Metric::waf_evaluations, {}, sum(&T::waf_pool_evaluations));
   add(Metric::waf_rejected, {}, sum(&T::waf_pool_rejected));
   add(Metric::waf_queue, {}, input_.waf_queued);
@@ -231,6 +250,43 @@ void Exposition::add_waf() {
   add(Metric::waf_collection_removed, {{"reason", "evicted"}}, engine.collection_evicted);
   add(Metric::waf_collection_removed, {{"reason", "expired"}}, engine.collection_expired);
   add(Metric::waf_rule_sets_compiled, {}, input_.rule_sets_compiled);
+}
+
+void Exposition::add_fast_path() {
+  using T = exchange::ThreadMetrics;
+  namespace fastpath = waf::fastpath;
+  std::map<std::pair<std::string_view, std::string_view>, std::uint64_t> ways;
+  CheckHistogramSum requests, responses;
+  for (const auto* thread : input_.threads) {
+    const exchange::WafWays& of = thread->waf_ways;
+    ways[{"off", ""}] += of.off.value();
+    ways[{"proven", ""}] += of.proven.value();
+    ways[{"near_miss", ""}] += of.near_miss.value();
+    for (std::size_t i = 0; i < of.full.size(); ++i) {
+      ways[{"full", label(static_cast<fastpath::FullPathReason>(i))}] += of.full[i].value();
+    }
+    for (std::size_t i = 0; i < of.unasked.size(); ++i) {
+      ways[{"full", exchange::kWafUnasked[i]}] += of.unasked[i].value();
+    }
+    requests.add(thread->waf_request_check);
+    responses.add(thread->waf_response_check);
+  }
+  for (const auto& [way, count] : ways) {
+    if (count == 0 && !way.second.empty()) continue;
+    add(Metric::waf_requests, {{"path", std::string(way.first)}, {"reason", std::string(way.second)}}, count);
+  }
+  add(Metric::waf_check_duration, {{"message", "request"}}, requests);
+  add(Metric::waf_check_duration, {{"message", "response"}}, responses);
+  const std::uint64_t remembered = sum(&T::waf_remembered);
+  add(Metric::waf_values, {{"result", "remembered"}}, remembered);
+  add(Metric::waf_values, {{"result", "checked"}}, sum(&T::waf_values) - std::min(remembered, sum(&T::waf_values)));
+  add(Metric::waf_scans, {}, sum(&T::waf_scans));
+  add(Metric::waf_near_misses, {}, sum(&T::waf_near_misses));
+  add(Metric::waf_disagreements, {}, input_.waf_disagreements);
+  add(Metric::waf_fast_paths_compiled, {}, input_.fast_paths_compiled);
+  for (const auto& sample : input_.fast_paths) {
+    add(Metric::waf_fast_path_state, {{"rule_set", sample.rule_set}, {"state", std::string(sample.state)}}, 1.0);
+  }
 }
 
 void Exposition::add_process() {

@@ -42,6 +42,17 @@ enum class MetricType : std::uint8_t { counter, gauge, histogram };
   X(waf_verdicts, "gatehouse_waf_verdicts_total", counter, "What the WAF decided about requests by server and route.")                \
   X(waf_rule_hits, "gatehouse_waf_rule_hits_total", counter, "Matches of WAF rules by rule id; denied tells whether the match refused the request.") \
   X(waf_duration, "gatehouse_waf_evaluation_duration_seconds", histogram, "Time requests waited for the WAF's verdict.")              \
+  X(waf_requests, "gatehouse_waf_requests_total", counter, "Requests by their way through the WAF: off, proven clean, proven after a near miss, or evaluated in full and why.") \
+  X(waf_check_duration, "gatehouse_waf_fast_path_duration_seconds", histogram, "Time the WAF's fast path took for a message.") \
+  X(waf_values, "gatehouse_waf_fast_path_values_total", counter, "Values the WAF's fast path looked at, by whether it remembered them.") \
+  X(waf_scans, "gatehouse_waf_fast_path_scans_total", counter, "Scans of pattern sets by the WAF's fast path.") \
+  X(waf_near_misses, "gatehouse_waf_fast_path_near_misses_total", counter, "Rules that a scan named and the exact evaluation disproved.") \
+  X(waf_disagreements, "gatehouse_waf_fast_path_disagreements_total", counter, "Messages proven clean in which the WAF's rules matched: each is a bug.") \
+  X(waf_fast_path_state, "gatehouse_waf_fast_path_state", gauge, "1, with the state of the fast path of a rule set as a label.") \
+  X(waf_fast_paths_compiled, "gatehouse_waf_fast_paths_compiled_total", counter, "Fast paths compiled; equal ones are compiled once.") \
+  X(waf_afterwards, "gatehouse_waf_evaluations_afterwards_total", counter, "Evaluations after the exchange: for audit records and samples; lost ones found no room.") \
+  X(waf_queue_time, "gatehouse_waf_queue_duration_seconds", histogram, "Time evaluations waited for a WAF thread.") \
+  X(waf_share_exceeded, "gatehouse_waf_client_share_exceeded_total", counter, "Evaluations refused because the client had its share of the WAF's queue.") \
   X(waf_evaluations, "gatehouse_waf_evaluations_total", counter, "Evaluations given to the WAF's threads.")                           \
   X(waf_rejected, "gatehouse_waf_evaluations_rejected_total", counter, "Evaluations refused because the WAF's queue was full.")       \
   X(waf_queue, "gatehouse_waf_queue_length", gauge, "Evaluations that wait for a WAF thread.")                                        \
@@ -97,6 +108,14 @@ struct CertificateSample {
   double expiry_seconds = 0;  ///< since the epoch
 };
 
+/// A rule set's fast path as the routes use it.
+struct FastPathSample {
+  std::string rule_set;   ///< its hash, shortened
+  std::string_view state;  ///< "on", "shadow", "refused" or "distrusted"
+
+  friend auto operator<=>(const FastPathSample&, const FastPathSample&) = default;
+};
+
 /// How reloads went, over the lives of workers.
 struct ReloadFigures {
   std::uint64_t generation = 1;
@@ -119,6 +138,11 @@ struct MetricsInput {
   std::uint64_t waf_queued = 0;
   std::uint64_t waf_threads = 0;
   std::uint64_t rule_sets_compiled = 0;
+  std::uint64_t fast_paths_compiled = 0;
+  std::vector<FastPathSample> fast_paths;
+  std::uint64_t waf_disagreements = 0;
+  std::uint64_t waf_afterwards = 0;
+  std::uint64_t waf_afterwards_lost = 0;
   std::vector<CertificateSample> certificates;
   ReloadFigures reloads;
   ProcessFigures process;

@@ -71,4 +71,17 @@ std::vector<CertificateSample> certificate_samples(const exchange::Generation& g
   return samples;
 }
 
+std::vector<FastPathSample> fast_path_samples(const exchange::Generation& generation) {
+  std::set<FastPathSample> samples;
+  for (const auto& location : generation.locations) {
+    if (!location.fast_path) continue;
+    const auto& path = *location.fast_path;
+    std::string_view state = location.shadow ? "shadow" : "on";
+    if (!path.trusted()) state = "distrusted";
+    if (!path.refusal().empty()) state = "refused";
+    samples.insert({path.rule_set(), state});
+  }
+  return {samples.begin(), samples.end()};
+}
+
 }  // namespace gatehouse::server

@@ -36,6 +36,11 @@ constexpr std::chrono::seconds kOrphanPatience{5};
 
 std::uint32_t core_count() noexcept { return std::max(1U, std::thread::hardware_concurrency()); }
 
+/// One client's share of the WAF's queue, for each event thread: an eighth in all, and room for a browser's parallel requests.
+std::size_t client_share(const config::MainSettings& main) {
+  return std::max<std::size_t>(2, main.waf_queue / 8 / event_thread_count(main));
+}
+
 double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -95,6 +100,7 @@ class WorkerProcess {
   void reload_failed(std::uint32_t number, std::string_view text);
   void begin_drain(bool replaced);
   void reopen_logs();
+  void tell(const std::vector<std::string>& notes) const;
   void end();
 
   [[nodiscard]] Generation generation() const {
@@ -128,8 +134,9 @@ class WorkerProcess {
 
 void WorkerProcess::start() {
   std::vector<std::string> notes = set_process_limits(options_.config->main);
+  shared_.fast_paths.set_threads(event_thread_count(options_.config->main));
   generation_ = exchange::build_generation(options_.config, shared_, notes);
-  for (const auto& note : notes) log().log(LogLevel::warn, 0, "{}", note);
+  tell(notes);
   drop_privileges(options_.config->main);
   options_.figures.last_success_seconds = wall_seconds();
 
@@ -137,7 +144,7 @@ void WorkerProcess::start() {
   const config::MainSettings& main = options_.config->main;
   pool_ = std::make_unique<io::WorkerPool>(main.waf_threads == 0 ? core_count() : main.waf_threads, main.waf_queue,
                                            "gh-waf");
-  waf_ = std::make_unique<exchange::WafService>(exchange::WafService{*engine_, *pool_});
+  waf_ = std::make_unique<exchange::WafService>(*engine_, *pool_, client_share(main));
   waf::RuleCounts counts;
   bool uses_waf = false;
   for (const auto& location : generation_->locations) {
@@ -194,6 +201,11 @@ std::string WorkerProcess::scrape() {
   input.waf_queued = pool_->queued();
   input.waf_threads = pool_->thread_count();
   input.rule_sets_compiled = shared_.rule_sets.compilations();
+  input.fast_paths_compiled = shared_.fast_paths.compilations();
+  input.fast_paths = fast_path_samples(*generation());
+  input.waf_disagreements = waf_->disagreements;
+  input.waf_afterwards = waf_->afterwards;
+  input.waf_afterwards_lost = waf_->afterwards_lost;
   input.certificates = certificate_samples(*generation());
   {
     const std::lock_guard lock(mutex_);
@@ -306,11 +318,11 @@ void WorkerProcess::finish_reload(std::uint32_t number, const Loaded& loaded) {
       return;
     }
   }
-  for (const auto& note : loaded.notes) log().log(LogLevel::warn, 0, "{}", note);
   {
     const std::lock_guard lock(mutex_);
     generation_ = loaded.generation;
   }
+  tell(loaded.notes);
   missing_ = static_cast<std::uint32_t>(threads_.size());
   for (std::uint32_t i = 0; i < threads_.size(); ++i) {
     threads_[i]->apply(generation_, sockets_for(i, *generation_->config), [this, number] {
@@ -369,6 +381,11 @@ void WorkerProcess::reopen_logs() {
   log().log(LogLevel::notice, 0, "reopening logs");
   for (const auto& failure : shared_.log_files.reopen()) log().log(LogLevel::emerg, 0, "open() {}", failure);
   engine_->reopen_logs();
+}
+
+void WorkerProcess::tell(const std::vector<std::string>& notes) const {
+  for (const auto& note : notes) log().log(LogLevel::warn, 0, "{}", note);
+  for (const auto& notice : generation_->notices) log().log(LogLevel::notice, 0, "{}", notice);
 }
 
 void WorkerProcess::end() {

@@ -55,6 +55,28 @@ namespace {
   });
 }
 
+/// What an overlay does to a rule, by its id or a tag.
+enum class Fate : std::uint8_t { runs, perhaps, removed };
+
+[[nodiscard]] Fate fate_of(const Overlay& overlay, const Rule& rule) {
+  const auto tagged = [&rule](const std::string& tag, bool by_macro) {
+    return std::ranges::any_of(rule.actions, [&](const Action& action) {
+      return action.kind == ActionKind::tag && (action.argument == tag || (by_macro && holds_macro(action.argument)));
+    });
+  };
+  const bool by_id = std::ranges::any_of(
+      overlay.removed_rules, [&](const RuleIdRange& range) { return range.first <= rule.id && rule.id <= range.last; });
+  // By id only rules with a condition are not run, by tag every rule.
+  if (by_id && rule.kind == RuleKind::rule) return Fate::removed;
+  const auto& tags = overlay.removed_tags;
+  if (std::ranges::any_of(tags, [&](const std::string& tag) { return tagged(tag, false); })) return Fate::removed;
+  const bool perhaps = std::ranges::any_of(tags, [&](const std::string& tag) { return tagged(tag, true); }) ||
+                       std::ranges::any_of(overlay.removed_targets, [&](const RemovedTarget& removed) {
+                         return removed.rule_or_tag == std::to_string(rule.id) || tagged(removed.rule_or_tag, true);
+                       });
+  return perhaps ? Fate::perhaps : Fate::runs;
+}
+
 /// What is not in the rules themselves but would make the library do more than the plan knows.
 [[nodiscard]] std::string refused_property(const modsecurity::RulesSet& loaded) {
   if (!models_linked_pcre2()) return "PCRE2 is not the version whose syntax is modelled";
@@ -103,34 +125,6 @@ namespace {
   return settings;
 }
 
-/// As the transaction is told: by id only rules with a condition are not run, by tag every rule.
-[[nodiscard]] bool removed_by(const Overlay& overlay, const Rule& rule) {
-  const bool by_id =
-      rule.kind == RuleKind::rule && std::ranges::any_of(overlay.removed_rules, [&](const RuleIdRange& range) {
-        return range.first <= rule.id && rule.id <= range.last;
-      });
-  return by_id || std::ranges::any_of(rule.actions, [&](const Action& action) {
-           return action.kind == ActionKind::tag &&
-                  std::ranges::find(overlay.removed_tags, action.argument) != overlay.removed_tags.end();
-         });
-}
-
-/// What an overlay may not take out, because constants depend on it.
-[[nodiscard]] std::string refused_overlay(const RuleList& rules, const Overlay& overlay) {
-  for (const auto& removed : overlay.removed_targets) {
-    if (equal_ignoring_case(std::string_view(removed.target).substr(0, 2), "TX"))
-      return "an overlay removes a TX target";
-  }
-  if (overlay.removed_tags.empty()) return {};
-  const auto macro_tag = [](const Rule& rule) {
-    return std::ranges::any_of(rule.actions, [](const Action& action) {
-      return action.kind == ActionKind::tag && holds_macro(action.argument);
-    });
-  };
-  return std::ranges::any_of(rules.rules, macro_tag) ? "an overlay removes by tag, and a tag holds a macro"
-                                                     : std::string();
-}
-
 }  // namespace
 
 UnderstoodRules understand(std::span<const RuleSource> sources, modsecurity::RulesSet& loaded,
@@ -171,7 +165,8 @@ UnderstoodRules understand(const waf::RuleSet& set, modsecurity::ModSecurity& en
     // Included files are read where their Include stands.
     if (!text.included) sources.push_back({text.name, text.text});
   }
-  auto result = understand(sources, *set.compiled().active, engine);
+  // The one that keeps the limits as written: nobody evaluates with it.
+  auto result = understand(sources, *set.compiled().mergeable, engine);
   // The engine enforces the limit before the library sees the body, and keeps it out of the library's own properties.
   result.settings.request_body_limit = set.facts().request_body.bytes;
   if (set.facts().audit.when == AuditSettings::When::on && result.refusal.empty()) {
@@ -180,33 +175,50 @@ UnderstoodRules understand(const waf::RuleSet& set, modsecurity::ModSecurity& en
   return result;
 }
 
-BuiltFastPath build(const UnderstoodRules& understood, const Overlay* overlay) {
+OverlayFold fold_of(const UnderstoodRules& understood, const Overlay* overlay, Removals removals) {
+  OverlayFold result;
+  if (overlay == nullptr) return result;
+  const auto pin = [&result](std::initializer_list<const char*> names, const std::optional<int>& value) {
+    if (!value) return;
+    for (const char* name : names) result.pinned.emplace_back(name, std::to_string(*value));
+  };
+  // CRS 3 and CRS 4 name them differently.
+  pin({"paranoia_level", "executing_paranoia_level", "blocking_paranoia_level", "detection_paranoia_level"},
+      overlay->paranoia_level);
+  pin({"inbound_anomaly_score_threshold"}, overlay->inbound_anomaly_threshold);
+  pin({"outbound_anomaly_score_threshold"}, overlay->outbound_anomaly_threshold);
+  result.request_body_limit = overlay->request_body_limit;
+  if (overlay->removed_rules.empty() && overlay->removed_tags.empty() && overlay->removed_targets.empty())
+    return result;
+  for (const auto& removed : overlay->removed_targets) {
+    // Constants are TX members: one that a rule no longer looks at would not be constant to it.
+    if (equal_ignoring_case(std::string_view(removed.target).substr(0, 2), "TX")) {
+      result.refusal = "waf_remove_target of a TX variable";
+    }
+  }
+  for (const auto& rule : understood.rules.rules) {
+    const Fate fate = fate_of(*overlay, rule);
+    if (fate == Fate::runs || (removals == Removals::shared && !steers(rule, understood.rules))) continue;
+    (fate == Fate::removed ? result.removed : result.possible).insert(rule.id);
+  }
+  result.any_content = removals == Removals::shared;
+  return result;
+}
+
+BuiltFastPath build(const UnderstoodRules& understood, const OverlayFold& overlay) {
   BuiltFastPath result;
-  result.refusal = understood.refusal;
+  result.refusal = understood.refusal.empty() ? overlay.refusal : understood.refusal;
   if (!result.refusal.empty()) return result;
   FoldOptions options;
-  options.removed = understood.removed;
-  if (overlay != nullptr) {
-    const auto pin = [&options](std::initializer_list<const char*> names, const std::optional<int>& value) {
-      if (!value) return;
-      for (const char* name : names) options.pinned.emplace_back(name, std::to_string(*value));
-    };
-    // CRS 3 and CRS 4 name them differently.
-    pin({"paranoia_level", "executing_paranoia_level", "blocking_paranoia_level", "detection_paranoia_level"},
-        overlay->paranoia_level);
-    pin({"inbound_anomaly_score_threshold"}, overlay->inbound_anomaly_threshold);
-    pin({"outbound_anomaly_score_threshold"}, overlay->outbound_anomaly_threshold);
-    result.refusal = refused_overlay(understood.rules, *overlay);
-    if (!result.refusal.empty()) return result;
-    options.removed = [removed = understood.removed, overlay](const Rule& rule) {
-      return removed(rule) || removed_by(*overlay, rule);
-    };
-  }
+  options.pinned = overlay.pinned;
+  options.removed = [&](const Rule& rule) { return overlay.removed.contains(rule.id) || understood.removed(rule); };
+  options.possibly_removed = [&](const Rule& rule) {
+    return overlay.possible.contains(rule.id) || (overlay.any_content && !steers(rule, understood.rules));
+  };
   auto settings = understood.settings;
-  if (overlay != nullptr && overlay->request_body_limit) {
+  if (const auto& limit = overlay.request_body_limit; limit && *limit != 0) {
     settings.request_body_limit =
-        std::min(*overlay->request_body_limit,
-                 settings.request_body_limit == 0 ? *overlay->request_body_limit : settings.request_body_limit);
+        std::min(*limit, settings.request_body_limit == 0 ? *limit : settings.request_body_limit);
   }
   auto plan = std::make_shared<const Plan>(fold(understood.rules, options));
   result.plan = plan;
@@ -216,6 +228,10 @@ BuiltFastPath build(const UnderstoodRules& understood, const Overlay* overlay) {
   result.refusal = fast_path->refusal();
   if (result.refusal.empty()) result.fast_path = std::move(fast_path);
   return result;
+}
+
+BuiltFastPath build(const UnderstoodRules& understood, const Overlay* overlay) {
+  return build(understood, fold_of(understood, overlay));
 }
 
 }  // namespace gatehouse::waf::fastpath

@@ -5,8 +5,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "waf/fastpath/cross_check.hpp"
 #include "waf/fastpath/fast_path.hpp"
@@ -31,7 +34,7 @@ struct UnderstoodRules {
 [[nodiscard]] UnderstoodRules understand(std::span<const RuleSource> sources, modsecurity::RulesSet& loaded,
                                          modsecurity::ModSecurity& engine);
 
-/// The same for a compiled rule set, whose texts and body limit are its own. The set must not be in use yet.
+/// The same for a compiled rule set, whose texts and body limit are its own. Others may evaluate with it meanwhile.
 [[nodiscard]] UnderstoodRules understand(const waf::RuleSet& set, modsecurity::ModSecurity& engine);
 
 /// Why a fast path was made or not.
@@ -41,8 +44,32 @@ struct BuiltFastPath {
   std::string refusal;
 };
 
-/// Folds `understood` under `overlay` (null: as the rules are) and compiles it. Targets that an overlay removes are still
-/// looked at: more is checked than need be.
+/// How an overlay's removals enter a plan.
+enum class Removals : std::uint8_t {
+  exact,  ///< rules that are taken out are not checked: a plan for this overlay alone
+  shared,  ///< they are checked still, unless others depend on them: one plan for all overlays that take out only content
+};
+
+/// What of an overlay the plan depends on. Overlays with equal folds share a fast path.
+struct OverlayFold {
+  std::vector<std::pair<std::string, std::string>> pinned;  ///< TX members, as FoldOptions::pinned
+  std::optional<ByteCount> request_body_limit;
+  std::set<std::int64_t> removed;   ///< rules that certainly do not run
+  std::set<std::int64_t> possible;  ///< rules of which it is not known
+  bool any_content = false;         ///< nor of any rule that no other depends on
+  std::string refusal;              ///< not empty: no fast path under this overlay, and why
+
+  friend auto operator<=>(const OverlayFold&, const OverlayFold&) = default;
+};
+
+/// Pure. `overlay` null: the rules as they are.
+[[nodiscard]] OverlayFold fold_of(const UnderstoodRules& understood, const Overlay* overlay,
+                                  Removals removals = Removals::exact);
+
+/// Folds `understood` under an overlay and compiles it.
+[[nodiscard]] BuiltFastPath build(const UnderstoodRules& understood, const OverlayFold& overlay);
+
+/// The same; `overlay` null: as the rules are.
 [[nodiscard]] BuiltFastPath build(const UnderstoodRules& understood, const Overlay* overlay = nullptr);
 
 }  // namespace gatehouse::waf::fastpath

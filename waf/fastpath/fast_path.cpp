@@ -30,6 +30,30 @@ constexpr std::array reason_texts{
 #undef GATEHOUSE_WAF_TEXT
 };
 
+/// Whether evaluating the rule in a response phase needs the request's values.
+[[nodiscard]] bool looks_at_request(const CompiledRule& rule) {
+  const auto of_request = [](VariableKind kind) {
+    switch (kind) {
+      case VariableKind::tx:
+      case VariableKind::matched_var:
+      case VariableKind::matched_var_name:
+      case VariableKind::matched_vars:
+      case VariableKind::matched_vars_names: return false;
+      default: return !of_response(kind);
+    }
+  };
+  const auto expands = [&](const TextTemplate& text) {
+    return std::ranges::any_of(text, [&](const TextPiece& piece) { return piece.is_macro && of_request(piece.kind); });
+  };
+  return std::ranges::any_of(rule.links, [&](const CompiledLink& link) {
+    const Link& plan = *link.link;
+    return !plan.producers.empty() || expands(plan.parameter) ||
+           std::ranges::any_of(link.targets, [&](const CompiledTarget& target) { return of_request(target.kind); }) ||
+           std::ranges::any_of(plan.writes,
+                               [&](const TxWrite& write) { return expands(write.name) || expands(write.value); });
+  });
+}
+
 }  // namespace
 
 std::string_view label(FullPathReason reason) noexcept { return reason_labels.at(static_cast<std::size_t>(reason)); }
@@ -37,8 +61,12 @@ std::string_view describe(FullPathReason reason) noexcept { return reason_texts.
 
 struct FastPath::Compiled {
   Compiled(std::shared_ptr<const Plan> plan, FastPathSettings chosen)
-      : settings(std::move(chosen)), program(std::move(plan)), classes(program) {}
+      : settings(std::move(chosen)), program(std::move(plan)), classes(program) {
+    response_needs_request = std::ranges::any_of(
+        program.rules(), [](const CompiledRule& rule) { return rule.live->phase >= 3 && looks_at_request(rule); });
+  }
 
+  bool response_needs_request = false;  ///< some rule of phases 3 to 5 looks at what the request brought
   FastPathSettings settings;
   RuleProgram program;
   TargetClasses classes;
@@ -72,6 +100,7 @@ struct FastPath::Worker::State {
       : fast_path(std::move(of)),
         compiled(*fast_path->compiled_),
         values(scratch),
+        no_request(scratch),
         evaluation(compiled.program, compiled.settings.unicode_map, scratch),
         texts(compiled.program.chains(), compiled.settings.unicode_map, scratch),
         proven(seed),
@@ -227,7 +256,15 @@ struct FastPath::Worker::State {
     return {};
   }
 
-  [[nodiscard]] Outcome check_response(const ResponseInput& input) {
+  [[nodiscard]] Outcome check_response(const RequestInput& request, const ResponseInput& input) {
+    const RequestValues* seen = &no_request;
+    if (compiled.response_needs_request) {
+      if (const auto outcome = parse(request); !outcome.clean()) return outcome;
+      seen = &values;
+    } else {
+      scratch.reset();
+    }
+    std::fill(disproved.begin(), disproved.end(), false);
     const auto body = whole_body({input.body.segments, input.body.spill_path, false}, scratch);
     if (!body) return {FullPathReason::body_not_in_memory, 0};
     char text[12];
@@ -236,7 +273,7 @@ struct FastPath::Worker::State {
     response.body = *body;
     response.headers.clear();
     for (const auto& header : input.headers) response.headers.push_back({header.name, header.value});
-    evaluation.begin(values, &response);
+    evaluation.begin(*seen, &response);
     for (const auto kind : compiled.classes.kinds()) {
       if (!of_response(kind)) continue;
       if (const auto outcome = check_response_kind(kind); !outcome.clean()) return outcome;
@@ -266,6 +303,7 @@ struct FastPath::Worker::State {
   const Compiled& compiled;
   Scratch scratch;
   RequestValues values;
+  RequestValues no_request;  // stays empty
   ResponseValues response;
   RuleEvaluation evaluation;
   ChainTexts texts;
@@ -285,7 +323,9 @@ FastPath::Worker::Worker(Worker&&) noexcept = default;
 FastPath::Worker& FastPath::Worker::operator=(Worker&&) noexcept = default;
 
 Outcome FastPath::Worker::check_request(const RequestInput& input) { return state_->check_request(input); }
-Outcome FastPath::Worker::check_response(const ResponseInput& input) { return state_->check_response(input); }
+Outcome FastPath::Worker::check_response(const RequestInput& request, const ResponseInput& response) {
+  return state_->check_response(request, response);
+}
 const FastPathCounters& FastPath::Worker::counters() const noexcept { return state_->counters; }
 
 }  // namespace gatehouse::waf::fastpath

@@ -78,13 +78,14 @@ class FastPath::Worker {
   Worker(Worker&&) noexcept;
   Worker& operator=(Worker&&) noexcept;
 
-  /// Phases 1 and 2. `input` must live until check_response() or the next check_request(). Does not throw on data;
-  /// takes microseconds, in steady state without heap memory for ordinary requests.
+  /// Phases 1 and 2. `input` is borrowed for the call. Does not throw on data; takes microseconds, in steady state without
+  /// heap memory for ordinary requests.
   [[nodiscard]] Outcome check_request(const RequestInput& input);
 
-  /// Phases 3 to 5 for the request checked last, which must have been clean. `input.body` is what the library would be
-  /// given; empty where the body is not inspected.
-  [[nodiscard]] Outcome check_response(const ResponseInput& input);
+  /// Phases 3 to 5 of a request that check_request() found clean, however many others were checked since. `response.body` is
+  /// what the library would be given; empty where the body is not inspected. `request` is taken apart again only if some
+  /// rule of these phases looks at it.
+  [[nodiscard]] Outcome check_response(const RequestInput& request, const ResponseInput& response);
 
   [[nodiscard]] const FastPathCounters& counters() const noexcept;
 

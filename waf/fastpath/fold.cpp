@@ -17,6 +17,18 @@ namespace {
   return std::ranges::any_of(rule.actions, [kind](const Action& action) { return action.kind == kind; });
 }
 
+/// Whether a full match is logged or audited.
+[[nodiscard]] bool logs(const Rule& rule, const RuleList& rules) {
+  bool saves = true;
+  const auto follow = [&saves](const Action& action) {
+    if (action.kind == ActionKind::log || action.kind == ActionKind::audit_log) saves = true;
+    if (action.kind == ActionKind::no_log || action.kind == ActionKind::no_audit_log) saves = false;
+  };
+  for (const auto& action : rules.default_actions.at(static_cast<std::size_t>(rule.phase)).actions) follow(action);
+  for (const auto& action : rule.actions) follow(action);
+  return saves;
+}
+
 class Folder {
  public:
   Folder(const RuleList& rules, const FoldOptions& options) : rules_(rules), options_(options) {
@@ -139,24 +151,14 @@ class Folder {
     if (!runs_) return verdict(rule, RuleClass::folded, "skipped to " + *skips_.begin());
     if (options_.removed && options_.removed(rule)) return verdict(rule, RuleClass::folded, "removed");
     if (removed_by(rule, removed_ids_, removed_tags_)) return verdict(rule, RuleClass::folded, "removed by ctl");
-    const bool optional = may_end_ || removed_by(rule, possibly_removed_ids_, possibly_removed_tags_);
+    const bool optional = may_end_ || removed_by(rule, possibly_removed_ids_, possibly_removed_tags_) ||
+                          (options_.possibly_removed && options_.possibly_removed(rule));
     const auto reach = optional ? Reach::possible : skips_.empty() ? Reach::certain : Reach::unless_skipped;
     if (rule.kind == RuleKind::action) {
       unconditional(rule, reach);
     } else {
       conditional(rule, reach);
     }
-  }
-
-  [[nodiscard]] bool logs(const Rule& rule) const {
-    bool saves = true;
-    const auto follow = [&saves](const Action& action) {
-      if (action.kind == ActionKind::log || action.kind == ActionKind::audit_log) saves = true;
-      if (action.kind == ActionKind::no_log || action.kind == ActionKind::no_audit_log) saves = false;
-    };
-    for (const auto& action : rules_.default_actions.at(static_cast<std::size_t>(rule.phase)).actions) follow(action);
-    for (const auto& action : rule.actions) follow(action);
-    return saves;
   }
 
   [[nodiscard]] Effects full_match_effects(const Rule& rule) const {
@@ -166,7 +168,8 @@ class Folder {
     };
     collect(rule);
     for (const auto& child : rule.chain) collect(child);
-    if (rule.kind == RuleKind::action ? logs(rule) && says(rule, ActionKind::msg) : logs(rule)) effects.alarm = "logs";
+    const bool saved = logs(rule, rules_);
+    if (rule.kind == RuleKind::action ? saved && says(rule, ActionKind::msg) : saved) effects.alarm = "logs";
     return effects;
   }
 
@@ -391,5 +394,29 @@ class Folder {
 }  // namespace
 
 Plan fold(const RuleList& rules, const FoldOptions& options) { return Folder(rules, options).run(); }
+
+bool steers(const Rule& rule, const RuleList& rules) {
+  const auto changes = [](const Rule& link) {
+    return std::ranges::any_of(link.actions, [](const Action& action) {
+      switch (action.kind) {
+        case ActionKind::setvar:
+        case ActionKind::ctl:
+        case ActionKind::skip:
+        case ActionKind::skip_after:
+        case ActionKind::allow: return true;
+        default: return false;
+      }
+    });
+  };
+  const bool chained = !rule.chain.empty();
+  if (rule.kind == RuleKind::marker || rule.phase < 1 || rule.phase > 5) return true;
+  // A full match that is logged is an alarm, but setvar of a head runs before its chain is asked.
+  const bool seen = rule.kind == RuleKind::rule && logs(rule, rules);
+  if (seen)
+    return chained && (says(rule, ActionKind::setvar) || std::ranges::any_of(rule.chain, [](const Rule& link) {
+                         return says(link, ActionKind::setvar);
+                       }));
+  return changes(rule) || std::ranges::any_of(rule.chain, changes);
+}
 
 }  // namespace gatehouse::waf::fastpath
