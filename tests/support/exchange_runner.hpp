@@ -104,7 +104,7 @@ class ExchangeRunner {
   Loop loop_;
   waf::Engine engine_;
   io::WorkerPool pool_{1, 16, "waf"};
-  exchange::WafService waf_{engine_, pool_};
+  exchange::WafService waf_{engine_, pool_, 64};
   exchange::SharedState shared_;
   exchange::ThreadState thread_{loop_.reactor, 0, waf_, 16};
   std::shared_ptr<exchange::ThreadGeneration> generation_;
