@@ -117,7 +117,8 @@ void throw_exception_from_error(const LoadError& error, const boost::source_loca
 }
 
 std::string drain_openssl_errors() {
-  OPENSSL_init_ssl(0, nullptr);  // libssl's texts; does nothing from the second time on
+  // The texts of libssl and libcrypto; does nothing from the second time on.
+  OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr);
   std::string text;
   const char* data = nullptr;
   int flags = 0;
