@@ -45,7 +45,8 @@ class Pair {
     const ResponseInput response{status, "HTTP/1.1", headers, {{&body, 1}, {}, false}};
     EXPECT_TRUE(worker_->check_request(views.input()).clean());
     // Others come between on the same thread.
-    const test::RequestViews other(WafRequest{});
+    const WafRequest other_request;
+    const test::RequestViews other(other_request);
     (void)worker_->check_request(other.input());
     const bool skipped = worker_->check_response(views.input(), response).clean();
     const auto findings = oracle().run(*pair_.rules, views.input(), &response);
