@@ -66,7 +66,7 @@ class UpstreamRun {
   io::Task<Error> pass_interim();
   io::Task<AttemptEnd> relay(http::ResponseSemantics semantics);
   io::Task<bool> relay_body(UpstreamBody& body, std::string_view first);
-  io::Task<AttemptEnd> relay_inspected(UpstreamBody& body);
+  io::Task<AttemptEnd> relay_inspected(const http::ResponseSemantics& semantics, UpstreamBody& body);
   io::Task<AttemptEnd> intercept(http::ResponseSemantics semantics);
   io::Task<AttemptEnd> tunnel();
   io::Task<Result<bool>> pump_spilled();
@@ -266,8 +266,7 @@ bool UpstreamRun::take_idle(const upstream::PoolKey& key) {
   if (only_fresh_) return false;
   connection_ = target_.cluster->take_idle(key, ex_.now());
   // What can't be repeated must not meet a connection that closed a moment ago: ask the kernel.
-  if (connection_ && http::repeat_of(ex_.method) == http::Repeat::harmful &&
-      !connection_->stream.socket().is_quiet()) {
+  if (connection_ && http::repeat_of(ex_.method) == http::Repeat::harmful && !connection_->stream.socket().is_quiet()) {
     connection_->stream.close();
     connection_ = nullptr;
   }
@@ -495,7 +494,7 @@ io::Task<AttemptEnd> UpstreamRun::relay(http::ResponseSemantics semantics) {
   UpstreamBody body(connection_->stream, ex_.thread.body_blocks, semantics.framing, ex_.upstream_head.unread(),
                     ex_.settings().proxy_read_timeout);
   if (ex_.waf != nullptr && (ex_.waf->wants_response_body(head) || !ex_.waf->decide_response(head, {}, false))) {
-    auto inspecting = relay_inspected(body);
+    auto inspecting = relay_inspected(semantics, body);
     const AttemptEnd end = co_await inspecting;
     finish_connection(semantics, body);
     current().response_time = elapsed(try_began_);
@@ -562,9 +561,8 @@ io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view firs
 }
 
 // The response waits for the WAF: its head always, its body as far as the rules look at it.
-io::Task<AttemptEnd> UpstreamRun::relay_inspected(UpstreamBody& body) {
+io::Task<AttemptEnd> UpstreamRun::relay_inspected(const http::ResponseSemantics& semantics, UpstreamBody& body) {
   const http::ResponseHead& head = parser_.head();
-  const auto semantics = http::interpret_response(head, ex_.method);
   ScratchString held(ex_.thread);
   bool truncated = false;
   if (ex_.waf->wants_response_body(head)) {
@@ -594,7 +592,7 @@ io::Task<AttemptEnd> UpstreamRun::relay_inspected(UpstreamBody& body) {
     if (!request_sent_whole_) ex_.downstream.close_after_response();
   }
   if (step == Step::answered) co_return AttemptEnd{};
-  adopt_upstream_head(ex_, head, *semantics);
+  adopt_upstream_head(ex_, head, semantics);
   std::string_view first = *held;
   if (first.empty()) {
     const auto ready = body.ready_piece();

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "proxy/exchange/variables.hpp"
+#include "proxy/http/chars.hpp"
 #include "proxy/http/semantics.hpp"
 
 namespace gatehouse::exchange {
@@ -112,13 +113,6 @@ Result<ProxyTarget> find_variable_target(Exchange& exchange, const config::Proxy
   return target;
 }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-           return lower(x) == lower(y);
-         });
-}
-
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ").append(value).append("\r\n");
 }
@@ -136,7 +130,7 @@ bool is_safe_value(std::string_view value) {
 bool is_replaced(const UpstreamHeaders& headers, const http::Field& field) {
   if (field.id != http::FieldId::other) return headers.replaced.contains(field.id);
   return std::any_of(headers.replaced_names.begin(), headers.replaced_names.end(),
-                     [&](const std::string& name) { return equals_ignoring_case(name, field.name); });
+                     [&](const std::string& name) { return http::iequals(name, field.name); });
 }
 
 }  // namespace
