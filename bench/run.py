@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).with_name("comparison")))
+import plot  # noqa: E402
 import report  # noqa: E402
 from configurations import SIZES  # noqa: E402
 from measure import HAPROXY, NGINX, Settings, measure  # noqa: E402
@@ -92,11 +93,13 @@ def main() -> int:
                     print(f"{scenario.name} failed: {error}", file=sys.stderr)
                     continue
                 failures += any(r["errors"] for r in results.values())
-                rows += report.rows(scenario, results)
+                rows += report.rows(scenario, results, stored)
                 stored[scenario.name] = {"what": scenario.what, "goal": scenario.goal, "proxies": results,
-                                         "ratio": report.ratio(scenario, results)}
+                                         "ratio": report.ratio(scenario, results, stored)}
                 output.write_text(json.dumps({"machine": facts, "rounds": options.rounds, "seconds": options.seconds,
                                               "scenarios": stored}, indent=1) + "\n")
+                title = f"Gatehouse to the better of nginx and HAProxy, {facts['date'][:10]}, {facts['cpu']}"
+                output.with_suffix(".svg").write_text(plot.svg(stored, title))
     finally:  # an interrupted run still shows what it has
         if rows:
             print(f"\n{report.table(rows)}\n\nstored in {output}")

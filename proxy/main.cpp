@@ -16,12 +16,15 @@
 #include "proxy/config/dump.hpp"
 #include "proxy/config/loader.hpp"
 #include "proxy/config/reference.hpp"
+#include "proxy/exchange/explain.hpp"
 #include "proxy/exchange/generation.hpp"
 #include "proxy/exchange/variables.hpp"
 #include "proxy/server/command_line.hpp"
 #include "proxy/server/pid_file.hpp"
 #include "proxy/server/startup_log.hpp"
 #include "proxy/server/supervisor.hpp"
+#include "proxy/stream/generation.hpp"
+#include "proxy/stream/variables.hpp"
 #include "waf/engine.hpp"
 #include "waf/rule_set.hpp"
 
@@ -29,7 +32,9 @@ namespace gatehouse::server {
 namespace {
 
 config::LoadOptions load_options(const CommandLine& line) {
-  return {line.configuration, line.prefix, line.global_directives, &exchange::variable_catalog()};
+  config::LoadOptions options{line.configuration, line.prefix, line.global_directives, &exchange::variable_catalog()};
+  options.stream_variables = &stream::variable_catalog();
+  return options;
 }
 
 std::string configuration_path(const CommandLine& line) {
@@ -104,9 +109,12 @@ bool test_generation(const CommandLine& line, const std::shared_ptr<const config
   std::vector<std::string> notes;
   try {
     const auto generation = exchange::build_generation(config, shared, notes);
+    stream::LimitZones zones;
+    (void)stream::build_generation(config, shared, zones, notes);
     for (const auto& note : notes) log.write(LogLevel::warn, note);
     for (const auto& notice : generation->notices) log.write(LogLevel::notice, notice);
     if (line.explain_waf) explain_waf(*generation);
+    if (!line.explained_url.empty()) fmt::print("{}", exchange::explain(generation, line.explained_url));
     return true;
   } catch (const exchange::GenerationError& error) {
     for (const auto& text : error.texts()) log.write(LogLevel::emerg, text);
@@ -119,7 +127,9 @@ bool test_generation(const CommandLine& line, const std::shared_ptr<const config
 int with_configuration(const CommandLine& line, std::vector<std::string> arguments) {
   const bool test = line.command == Command::test || line.command == Command::dump;
   StartupLog log(line.error_log, test && line.quiet ? LogLevel::error : LogLevel::notice);
-  const auto loaded = config::load(load_options(line));
+  auto wanted = load_options(line);
+  wanted.warn_of_traps = test;
+  const auto loaded = config::load(wanted);
   log.write(loaded.diagnostics);
   bool good = loaded.config != nullptr;
   if (test && good) {

@@ -12,11 +12,17 @@ RULES = Path(__file__).resolve().parents[2] / "rules" / "gatehouse-crs.conf"
 FOREVER = 1_000_000_000
 
 
-def origin(folder: Path, port: int) -> str:
+def _send_buffer(scenario: Scenario) -> str:
+    """For a crowd a small one: on loopback each answer that nobody reads would else fill a megabyte of the kernel's memory, of which
+    all connections of the machine may have only so much."""
+    return " sndbuf=32k" if scenario.kind == "crowd" else ""
+
+
+def origin(folder: Path, port: int, scenario: Scenario) -> str:
     """nginx: a short text anywhere, files of known sizes at /10k, /100k and /10m, and /post, which answers when it has read
     the whole body: `return` alone answers at once, and what happens to the rest of the body is another subject."""
     return f"""daemon off; master_process off; pid {folder}/origin.pid; error_log {folder}/origin.err;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16384; }}
 http {{
   access_log off; keepalive_requests {FOREVER}; keepalive_timeout 1h; default_type text/plain; client_max_body_size 0;
   client_body_temp_path {folder}/origin_body; proxy_temp_path {folder}/t1; fastcgi_temp_path {folder}/t2;
@@ -24,8 +30,10 @@ http {{
   upstream itself {{ server 127.0.0.1:{port}; keepalive 64; keepalive_requests {FOREVER}; keepalive_timeout 1h; }}
   open_file_cache max=100; open_file_cache_valid 1h;
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096{_send_buffer(scenario)};
+    location = /origin_status {{ stub_status; }}
     location / {{ return 200 "Hello, this is the bench's origin\\n"; }}
+    location = /dribble {{ alias {folder}/files/10k; limit_rate 1; }}
     location = /post {{
       client_body_buffer_size 11m; proxy_pass http://itself/; proxy_pass_request_body off; proxy_set_header Content-Length "";
       proxy_http_version 1.1; proxy_set_header Connection "";
@@ -53,9 +61,10 @@ def nginx_language(scenario: Scenario, name: str, folder: Path, port: int, origi
     waf = (f"  modsecurity on; modsecurity_rules_file {RULES};\n"
            f"  modsecurity_rules 'SecAuditLog {folder}/{name}_audit.log';\n") if scenario.waf else ""
     log = f"access_log {folder}/{name}_access.log combined" if scenario.access_log else "access_log off"
+    connections = {"idle": 12000, "crowd": 18000}.get(scenario.kind, 8192)
     return f"""{first}daemon off; master_process {"on" if supervised else "off"}; worker_processes 1;
 pid {folder}/{name}.pid; error_log {folder}/{name}.err error;
-events {{ worker_connections 8192; }}
+events {{ worker_connections {connections}; }}
 http {{
   {log};
   keepalive_requests {FOREVER}; keepalive_timeout 1h; client_max_body_size 0;
@@ -66,7 +75,7 @@ http {{
     keepalive 128; keepalive_requests {FOREVER}; keepalive_timeout 1h;
   }}
   server {{
-    listen 127.0.0.1:{port}{" ssl" if scenario.tls else ""} backlog=4096;
+    listen 127.0.0.1:{port}{" ssl" if scenario.tls else ""} backlog=4096{_send_buffer(scenario)};
     server_name {HOST};
 {tls}{_locations(scenario)}  }}
 }}
@@ -82,7 +91,7 @@ def haproxy(scenario: Scenario, folder: Path, port: int, origin_port: int) -> st
     log = "  log stdout format raw local0\n  option httplog\n" if scenario.access_log else ""
     return f"""global
   nbthread 1
-  maxconn 8192
+  maxconn {9900 if scenario.kind == 'idle' else 8192}
 defaults
   mode http
   timeout connect 5s

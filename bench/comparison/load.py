@@ -75,7 +75,7 @@ def run_handshakes(scenario: Scenario, port: int, seconds: float, core: int) -> 
 
 
 class HeldConnections:
-    """Connections that had one answer each and are then left open. A context manager."""
+    """Connections that are left open. A context manager."""
 
     def __init__(self, scenario: Scenario, port: int):
         self._scenario, self._port = scenario, port
@@ -90,7 +90,18 @@ class HeldConnections:
         for one in self._open:
             one.close()
 
+    def ask(self, path: str, count: int) -> None:
+        """Opens connections that ask for `path` and read nothing of the answer, with the smallest receive buffer there is."""
+        for _ in range(count):
+            one = socket.socket()
+            self._open.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            one.settimeout(10)
+            one.connect(("127.0.0.1", self._port))
+            one.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+
     def open(self, count: int) -> None:
+        """Opens connections that have one answer each."""
         request = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
         for _ in range(count):
             one: socket.socket = socket.create_connection(("127.0.0.1", self._port), 10)

@@ -7,6 +7,7 @@ import signal
 import statistics
 import subprocess
 import time
+import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +43,16 @@ def start_proxy(name: str, scenario: Scenario, settings: Settings, port: int, or
     return Program(command, settings.proxy_core, settings.folder / f"{name}.out")
 
 
-def start_origin(settings: Settings, port: int) -> Program:
+def origin_counts(port: int) -> tuple[int, int]:
+    """Connections the origin accepted and requests it served since it began; asking is one of each."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/origin_status", timeout=10) as answer:
+        accepts, _, requests = map(int, answer.read().decode().splitlines()[2].split())
+    return accepts, requests
+
+
+def start_origin(settings: Settings, port: int, scenario: Scenario) -> Program:
     file = settings.folder / "origin.conf"
-    file.write_text(configurations.origin(settings.folder, port))
+    file.write_text(configurations.origin(settings.folder, port, scenario))
     return Program([NGINX, "-c", str(file)], settings.load_core, settings.folder / "origin.out")
 
 
@@ -54,15 +62,18 @@ def drive(scenario: Scenario, port: int, seconds: float, settings: Settings, del
     return load.run_wrk(scenario, port, seconds, settings.load_core, settings.folder, delay_ms)
 
 
-def one_round(scenario: Scenario, program: Program, port: int, settings: Settings, delay_ms: float) -> dict:
+def one_round(scenario: Scenario, program: Program, port: int, settings: Settings, delay_ms: float,
+              origin_port: int) -> dict:
+    accepted, asked = origin_counts(origin_port)
     before = program.cpu_time()
     seen = drive(scenario, port, settings.seconds, settings, delay_ms)
     spent = program.cpu_time() - before
+    opened, passed = (after - earlier - 1 for after, earlier in zip(origin_counts(origin_port), (accepted, asked)))
     if seen.requests == 0:
         raise RuntimeError(f"{scenario.name}: no request was answered")
     return {"user_us": spent.user_us / seen.requests, "system_us": spent.system_us / seen.requests,
             "cpu_us": (spent.user_us + spent.system_us) / seen.requests, "per_second": seen.requests / seen.seconds,
-            "requests": seen.requests, "errors": seen.errors, **seen.latency}
+            "reuse": 1 - opened / passed if passed else 0.0, "requests": seen.requests, "errors": seen.errors, **seen.latency}
 
 
 def system_calls(scenario: Scenario, program: Program, port: int, settings: Settings) -> dict[str, float] | None:
@@ -93,7 +104,8 @@ def summary(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
-def measure_http(scenario: Scenario, programs: dict[str, tuple[Program, int]], settings: Settings) -> dict[str, dict]:
+def measure_http(scenario: Scenario, programs: dict[str, tuple[Program, int]], settings: Settings,
+                 origin_port: int) -> dict[str, dict]:
     rounds: dict[str, list[dict]] = {name: [] for name in programs}
     rates = [drive(scenario, port, 1, settings) for _, port in programs.values()]  # warms up
     delay_ms = 0.0
@@ -101,7 +113,7 @@ def measure_http(scenario: Scenario, programs: dict[str, tuple[Program, int]], s
         delay_ms = 2e3 * scenario.connections / min(r.requests / r.seconds for r in rates)
     for _ in range(settings.rounds):  # A B C A B C: what else the machine does meets all of them alike
         for name, (program, port) in programs.items():
-            rounds[name].append(one_round(scenario, program, port, settings, delay_ms))
+            rounds[name].append(one_round(scenario, program, port, settings, delay_ms, origin_port))
     results = {}
     for name, (program, port) in programs.items():
         figures = [key for key in rounds[name][0] if key not in ("requests", "errors")]
@@ -126,11 +138,41 @@ def measure_idle(scenario: Scenario, programs: dict[str, tuple[Program, int]]) -
     return results
 
 
+def wait_until_quiet(program: Program, seconds: float) -> None:
+    """Until the crowd's first bytes are where they can go, and the program uses less than a third of its core."""
+    end = time.monotonic() + seconds
+    busy = True
+    while busy and time.monotonic() < end:
+        before = program.cpu_time()
+        time.sleep(1)
+        spent = program.cpu_time() - before
+        busy = spent.user_us + spent.system_us > 300_000
+
+
+def measure_crowd(scenario: Scenario, programs: dict[str, tuple[Program, int]], settings: Settings,
+                  origin_port: int) -> dict[str, dict]:
+    """The fast clients' figures while a crowd of 10,000 others is there, and the memory that the crowd costs."""
+    results = {}
+    for name, (program, port) in programs.items():
+        drive(scenario, port, 1, settings)  # warms up
+        before = program.memory_bytes()
+        with load.HeldConnections(scenario, port) as held:
+            held.open(4000)
+            held.ask("/10m", 3000)
+            held.ask("/dribble", 3000)
+            wait_until_quiet(program, 30)
+            rounds = [one_round(scenario, program, port, settings, 0, origin_port) for _ in range(settings.rounds)]
+            results[name] = {key: summary([r[key] for r in rounds]) for key in rounds[0] if key not in ("requests", "errors")}
+            results[name] |= {"requests": sum(r["requests"] for r in rounds), "errors": sum(r["errors"] for r in rounds),
+                              "crowd_bytes": program.memory_bytes() - before}
+    return results
+
+
 def measure(scenario: Scenario, names: list[str], settings: Settings) -> dict[str, dict]:
     """Figures by proxy. Errors: RuntimeError when a program doesn't start or answers wrongly."""
     with ExitStack() as stack:
         origin_port, *ports = free_ports(1 + len(names))
-        stack.enter_context(start_origin(settings, origin_port)).wait_until_it_answers(origin_port, 10)
+        stack.enter_context(start_origin(settings, origin_port, scenario)).wait_until_it_answers(origin_port, 10)
         programs = {}
         for name, port in zip(names, ports):
             program = stack.enter_context(start_proxy(name, scenario, settings, port, origin_port))
@@ -138,4 +180,6 @@ def measure(scenario: Scenario, names: list[str], settings: Settings) -> dict[st
             programs[name] = (program, port)
         if scenario.kind == "idle":
             return measure_idle(scenario, programs)
-        return measure_http(scenario, programs, settings)
+        if scenario.kind == "crowd":
+            return measure_crowd(scenario, programs, settings, origin_port)
+        return measure_http(scenario, programs, settings, origin_port)

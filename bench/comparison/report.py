@@ -38,7 +38,12 @@ def figure(result: dict) -> float:
     return result["bytes"] if "bytes" in result else result["cpu_us"]["median"]
 
 
-def ratio(scenario: Scenario, results: dict[str, dict]) -> float | None:
+def ratio(scenario: Scenario, results: dict[str, dict], stored: dict[str, dict]) -> float | None:
+    """To the better of the others, or to Gatehouse itself in the scenario's base, which `stored` has if it ran."""
+    if scenario.base:
+        base = stored.get(scenario.base, {}).get("proxies", {}).get("gatehouse")
+        return figure(results["gatehouse"]) / figure(base) if base and "gatehouse" in results else None
+
     def of(name: str) -> float:
         return results[name]["p99_us"]["median"] if scenario.kind == "half_load" else figure(results[name])
     others = [of(name) for name in results if name != "gatehouse" and of(name) > 0]
@@ -46,16 +51,16 @@ def ratio(scenario: Scenario, results: dict[str, dict]) -> float | None:
 
 
 HEADER = ["scenario", "proxy", "CPU us/request", "(low-high)", "user", "system", "requests/s", "p50 us", "p99", "p99.9",
-          "calls/request", "errors", "ratio", "goal"]
+          "calls/request", "memory", "errors", "ratio", "goal"]
 
 
-def rows(scenario: Scenario, results: dict[str, dict]) -> list[list[str]]:
+def rows(scenario: Scenario, results: dict[str, dict], stored: dict[str, dict]) -> list[list[str]]:
     made = []
     for name, result in results.items():
         first = name == next(iter(results))
         row = [scenario.name if first else "", name]
         if "bytes" in result:
-            row += [f"{result['bytes'] / 1024:.2f} KiB each", "", "", "", "", "", "", "", ""]
+            row += [""] * 9 + [f"{result['bytes'] / 1024:.2f} KiB each"]
         else:
             cpu = result["cpu_us"]
             row += [f"{cpu['median']:.2f}", f"{cpu['low']:.2f}-{cpu['high']:.2f}",
@@ -63,7 +68,8 @@ def rows(scenario: Scenario, results: dict[str, dict]) -> list[list[str]]:
                     f"{result['per_second']['median']:.0f}"]
             row += [f"{result[q]['median']:.0f}" if q in result else "" for q in ("p50_us", "p99_us", "p999_us")]
             row.append(f"{sum(result['calls'].values()):.2f}" if result.get("calls") else "")
-        value = ratio(scenario, results) if name == "gatehouse" else None
+            row.append(f"{result['crowd_bytes'] / 2**20:.0f} MiB" if "crowd_bytes" in result else "")
+        value = ratio(scenario, results, stored) if name == "gatehouse" else None
         row += [str(result["errors"] or ""), f"{value:.2f}" if value else "",
                 f"<= {scenario.goal:.2f}" if scenario.goal and name == "gatehouse" else ""]
         made.append(row)

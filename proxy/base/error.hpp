@@ -54,6 +54,15 @@ enum class Blame : std::uint8_t { downstream, upstream, internal, none };
   X(waf_denied,                 "waf_denied",                 downstream, 403, "ModSecurity: Access denied")              \
   X(internal_location,          "internal_location",          downstream, 404, "location is internal")                   \
   X(no_location,                "no_location",                downstream, 404, "no location serves this URI")             \
+  X(file_not_found,             "file_not_found",             downstream, 404, "file not found")                          \
+  X(file_forbidden,             "file_forbidden",             downstream, 403, "file access forbidden")                   \
+  X(method_refused,             "method_refused",             downstream, 405, "method not allowed for a file")           \
+  X(not_authorized,             "not_authorized",             downstream, 401, "no user/password was provided for basic authentication") \
+  X(authorization_denied,       "authorization_denied",       downstream, 403, "the authorization subrequest denied access") \
+  X(requests_limited,           "requests_limited",           downstream, 503, "limiting requests")                       \
+  X(connections_limited,        "connections_limited",        downstream, 503, "limiting connections by zone")            \
+  X(precondition_failed,        "precondition_failed",        none,       412, "the client's precondition failed")        \
+  X(range_not_satisfiable,      "range_not_satisfiable",      none,       416, "the client's range is outside the file")  \
   /* the origin */                                                                                                       \
   X(connect_failed,             "connect_failed",             upstream,   502, "connect() failed")                        \
   X(connect_timeout,            "connect_timeout",            upstream,   504, "upstream timed out while connecting to upstream") \
@@ -74,6 +83,8 @@ enum class Blame : std::uint8_t { downstream, upstream, internal, none };
   X(waf_failed,                 "waf_failed",                 internal,   500, "the WAF could not evaluate the request")  \
   X(waf_overloaded,             "waf_overloaded",             internal,   503, "the WAF's queue is full")                 \
   X(spill_failed,               "spill_failed",               internal,   500, "the request body could not be written to its temporary file") \
+  X(file_failed,                "file_failed",                internal,   500, "a file could not be opened or read")      \
+  X(authentication_failed,      "authentication_failed",      internal,   500, "the client could not be authenticated")   \
   X(rewrite_cycle,              "rewrite_cycle",              internal,   500, "rewrite or internal redirection cycle")   \
   X(rewrite_empty,              "rewrite_empty",              internal,   500, "the rewritten URI has a zero length")     \
   X(no_named_location,          "no_named_location",          internal,   500, "could not find named location")           \

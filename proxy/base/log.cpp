@@ -9,6 +9,9 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <zlib.h>
+
+#include "proxy/base/syslog.hpp"
 
 namespace gatehouse {
 namespace {
@@ -21,6 +24,23 @@ int open_for_append(const std::string& path) {
   return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 }
 
+// One gzip member; empty when there is no memory for it.
+std::string gzipped(std::string_view bytes, int level) {
+  constexpr int kGzip = 16;
+  z_stream stream{};
+  if (::deflateInit2(&stream, level, Z_DEFLATED, MAX_WBITS + kGzip, MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+    return {};
+  std::string member(::deflateBound(&stream, bytes.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = reinterpret_cast<Bytef*>(member.data());
+  stream.avail_out = static_cast<uInt>(member.size());
+  const int done = ::deflate(&stream, Z_FINISH);
+  member.resize(done == Z_STREAM_END ? stream.total_out : 0);
+  ::deflateEnd(&stream);
+  return member;
+}
+
 }  // namespace
 
 std::string_view level_name(LogLevel level) noexcept { return kLevelNames[static_cast<std::size_t>(level)]; }
@@ -31,14 +51,34 @@ std::optional<LogLevel> level_of(std::string_view name) noexcept {
   return static_cast<LogLevel>(found - kLevelNames.begin());
 }
 
-LogFile::LogFile(std::string path) : path_(std::move(path)) {
+LogFile::LogFile(std::string path, int gzip_level) : path_(std::move(path)), gzip_level_(gzip_level) {
+  constexpr std::string_view kSyslog = "syslog:";
+  if (path_.starts_with(kSyslog)) {
+    syslog_ = std::make_unique<SyslogSender>(parse_syslog(std::string_view(path_).substr(kSyslog.size())));
+    return;
+  }
   fd_ = path_ == "stderr" ? ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3) : open_for_append(path_);
   if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "open() \"" + path_ + "\" failed");
 }
 
-LogFile::~LogFile() { ::close(fd_); }
+LogFile::~LogFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void LogFile::write(std::string_view line, LogLevel level) const noexcept {
+  if (!syslog_) return write(line);
+  // Levels rise where RFC 3164's severities fall.
+  syslog_->send(line, 7 - static_cast<int>(level));
+}
 
 void LogFile::write(std::string_view bytes) const noexcept {
+  if (syslog_) return syslog_->send(bytes);
+  if (gzip_level_ == 0) return append(bytes);
+  const std::string member = gzipped(bytes, gzip_level_);
+  append(member.empty() ? bytes : std::string_view(member));
+}
+
+void LogFile::append(std::string_view bytes) const noexcept {
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
@@ -48,7 +88,7 @@ void LogFile::write(std::string_view bytes) const noexcept {
 }
 
 int LogFile::reopen() noexcept {
-  if (path_ == "stderr") return 0;
+  if (path_ == "stderr" || syslog_) return 0;
   const int fresh = open_for_append(path_);
   if (fresh < 0) return errno;
   // dup3 swaps the file under the number atomically: writers on other threads need no lock.
@@ -57,11 +97,11 @@ int LogFile::reopen() noexcept {
   return code;
 }
 
-std::shared_ptr<LogFile> LogFiles::open(const std::string& path) {
+std::shared_ptr<LogFile> LogFiles::open(const std::string& path, int gzip_level) {
   const std::lock_guard lock(mutex_);
-  std::weak_ptr<LogFile>& entry = files_[path];
+  std::weak_ptr<LogFile>& entry = files_[{path, gzip_level}];
   if (auto file = entry.lock()) return file;
-  auto file = std::make_shared<LogFile>(path);
+  auto file = std::make_shared<LogFile>(path, gzip_level);
   entry = file;
   return file;
 }
@@ -69,11 +109,11 @@ std::shared_ptr<LogFile> LogFiles::open(const std::string& path) {
 std::vector<std::string> LogFiles::reopen() {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> failures;
-  for (auto& [path, entry] : files_) {
+  for (auto& [opened, entry] : files_) {
     const auto file = entry.lock();
     if (!file) continue;
     if (const int code = file->reopen(); code != 0) {
-      failures.push_back(path + ": " + std::generic_category().message(code));
+      failures.push_back(opened.first + ": " + std::generic_category().message(code));
     }
   }
   return failures;
@@ -106,7 +146,7 @@ void ErrorLog::write(LogLevel level, std::uint64_t connection, std::string_view 
       line.data() + start, line.data() + line.size(), [](char c) { return c == '\n' || c == '\r' || c == '\0'; }, ' ');
   line.push_back('\n');
   for (const Target& target : targets_) {
-    if (level >= target.level) target.file->write({line.data(), line.size()});
+    if (level >= target.level) target.file->write({line.data(), line.size()}, level);
   }
 }
 

@@ -21,36 +21,47 @@ enum class LogLevel : std::uint8_t { debug, info, notice, warn, error, crit, ale
 [[nodiscard]] std::string_view level_name(LogLevel level) noexcept;
 [[nodiscard]] std::optional<LogLevel> level_of(std::string_view name) noexcept;
 
-/// A file opened for appending. write() is one system call and may be called from any thread at once; a line is never torn.
+class SyslogSender;
+
+/// A file opened for appending, or a syslog server. write() to a file is one system call; any thread may call it at once, and a line
+/// is never torn.
 class LogFile {
  public:
-  /// "stderr" is standard error. Throws std::system_error naming the path when it can't be opened.
-  explicit LogFile(std::string path);
+  /// "stderr" is standard error, "syslog:..." a server. Throws std::system_error naming the path when it can't be opened, and
+  /// std::runtime_error for a server that can't be used.
+  /// `gzip_level` other than 0: each write() appends a gzip member of its own, so that a file is whole at any time.
+  explicit LogFile(std::string path, int gzip_level = 0);
   ~LogFile();
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
 
   void write(std::string_view bytes) const noexcept;
+  /// A line of an error log: a syslog server is told its level.
+  void write(std::string_view line, LogLevel level) const noexcept;
   /// Opens the path anew behind the same descriptor (SIGUSR1); on failure the old file stays. Returns errno or 0.
   int reopen() noexcept;
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:
+  void append(std::string_view bytes) const noexcept;
+
   std::string path_;
+  int gzip_level_;
   int fd_ = -1;
+  std::unique_ptr<SyslogSender> syslog_;
 };
 
 /// Every log file of the process, each opened once however often it is named. Thread-safe.
 class LogFiles {
  public:
   /// Throws as LogFile's constructor.
-  [[nodiscard]] std::shared_ptr<LogFile> open(const std::string& path);
+  [[nodiscard]] std::shared_ptr<LogFile> open(const std::string& path, int gzip_level = 0);
   /// Reopens all; returns "PATH: reason" of those that could not be.
   std::vector<std::string> reopen();
 
  private:
   std::mutex mutex_;
-  std::map<std::string, std::weak_ptr<LogFile>> files_;
+  std::map<std::pair<std::string, int>, std::weak_ptr<LogFile>> files_;  ///< by path and level
 };
 
 /// The error log of one configuration level: its files, each with its own level. Thread-safe.

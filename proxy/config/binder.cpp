@@ -45,22 +45,29 @@ std::string missing_semicolon_hint(const Statement& statement) {
 std::string Binder::configuration_path(const std::string& path) const { return join(folder_, path); }
 std::string Binder::prefix_path(const std::string& path) const { return join(config_.prefix, path); }
 
-void Binder::declare_variables(const std::vector<Statement>& statements) {
+void Binder::declare_variables(const std::vector<Statement>& statements, VariableTable& variables) {
   for (const auto& statement : statements) {
     std::string_view name;
-    if (defines_variable(statement, name)) variables_.declare(name);
-    declare_variables(statement.block);
+    if (defines_variable(statement, name)) variables.declare(name);
+    declare_variables(statement.block, statement.name() == "stream" ? stream_.variables : variables);
   }
 }
 
 void Binder::report_unknown_directive(const Statement& statement) {
   if (const auto instead = refused_family(statement.name()); !instead.empty()) {
-    reporter_.error(statement.place(), fmt::format("\"{}\" directive is not supported", statement.name()), instead);
+    // Twenty lines of fastcgi_param are one problem.
+    if (said_once_.insert(statement.name()).second)
+      reporter_.error(statement.place(), fmt::format("\"{}\" directive is not supported", statement.name()), instead);
     return;
   }
   std::string hint = missing_semicolon_hint(statement);
   if (hint.empty()) hint = did_you_mean(statement.name(), directive_names());
   reporter_.error(statement.place(), fmt::format("unknown directive \"{}\"", statement.name()), hint);
+}
+
+void Binder::note_once(std::string_view subject, const Statement& statement, std::size_t word, std::string_view text,
+                       std::string_view hint) {
+  if (said_once_.emplace(subject).second) reporter_.notice(statement.place(word), text, hint);
 }
 
 void Binder::bind_statement(const Statement& statement, Level& level, Phase phase) {
@@ -120,7 +127,7 @@ void Binder::bind_block(const std::vector<Statement>& statements, Level& level) 
 }
 
 void Binder::bind(const std::vector<Statement>& statements) {
-  declare_variables(statements);
+  declare_variables(statements, http_.variables);
   Level level;
   level.context = kMain;
   level.binder = this;
@@ -130,15 +137,23 @@ void Binder::bind(const std::vector<Statement>& statements) {
     reporter_.error({}, "no \"events\" section in configuration");
   }
   finish_servers();
-  variables_.report_unknown(reporter_);
-  config_.user_variables = variables_.slot_names();
+  http_.variables.report_unknown(reporter_);
+  stream_.variables.report_unknown(reporter_);
+  config_.user_variables = http_.variables.slot_names();
+  config_.stream_variables = stream_.variables.slot_names();
+}
+
+void Binder::define_table(std::uint16_t slot, std::unique_ptr<const ValueTable> table) {
+  auto& tables = in_stream() ? config_.stream_variable_maps : config_.variable_maps;
+  if (tables.size() <= slot) tables.resize(slot + std::size_t{1});
+  tables[slot] = std::move(table);
 }
 
 std::shared_ptr<const Regex> Binder::compile_regex(const std::string& pattern, bool caseless, std::size_t word) {
   try {
     auto regex = std::make_shared<Regex>(pattern, caseless);
     std::vector<std::uint16_t> slots;
-    for (const auto& [name, group] : regex->names()) slots.push_back(variables_.define(name, word));
+    for (const auto& [name, group] : regex->names()) slots.push_back(variables().define(name, word));
     regex->set_slots(std::move(slots));
     return regex;
   } catch (const std::invalid_argument& error) {
@@ -147,14 +162,14 @@ std::shared_ptr<const Regex> Binder::compile_regex(const std::string& pattern, b
 }
 
 std::size_t Binder::find_upstream(std::string_view name) const {
-  const auto found = upstreams_.find(name);
-  return found == upstreams_.end() ? ProxyPass::npos : found->second;
+  const auto found = side_->upstreams.find(name);
+  return found == side_->upstreams.end() ? ProxyPass::npos : found->second;
 }
 
 std::size_t Binder::add_upstream(Upstream upstream) {
-  const auto index = config_.http.upstreams.size();
-  upstreams_.emplace(upstream.name, index);
-  config_.http.upstreams.push_back(std::move(upstream));
+  const auto index = side_->block.upstreams.size();
+  side_->upstreams.emplace(upstream.name, index);
+  side_->block.upstreams.push_back(std::move(upstream));
   return index;
 }
 
@@ -177,6 +192,16 @@ void Binder::finish_servers() {
   }
   build_listeners();
   for (auto& server : servers) finish_server(*server);
+  if (reporter_.error_count() == 0) warn_name_conflicts();
+
+  const StreamScope scope(*this);
+  auto& stream_servers = config_.stream.servers;
+  for (std::size_t i = 0; i < stream_servers.size(); ++i) stream_servers[i]->id = static_cast<std::uint32_t>(i);
+  build_listeners();
+  for (auto& server : stream_servers) {
+    finish_server(*server);
+    finish_stream_server(*server);
+  }
   if (reporter_.error_count() == 0) warn_name_conflicts();
 }
 

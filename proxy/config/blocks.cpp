@@ -7,6 +7,8 @@
 #include "proxy/config/binder.hpp"
 #include "proxy/config/defaults.hpp"
 #include "proxy/config/setters.hpp"
+#include "proxy/config/settings/headers.hpp"
+#include "proxy/config/traps.hpp"
 
 namespace gatehouse::config {
 namespace {
@@ -103,10 +105,35 @@ void check_duplicate(Level& level, const Location& inner, std::size_t word) {
   }
 }
 
+// add_header_inherit and add_trailer_inherit: what a level has of the one above it besides nginx's usual "all or nothing".
+void settle_inheritance(Level& level) {
+  const HeaderSettings& mode = *level.settings->headers;
+  const LocationSettings* const above = level.parent == nullptr ? nullptr : level.parent->settings;
+  if (above == nullptr || above == level.settings) return;
+  if (mode.header_inherit == FieldInheritance::off && level.find("add_header") == nullptr) {
+    level.settings->add_header = std::make_shared<const std::vector<HeaderRule>>();
+  }
+  if (mode.header_inherit == FieldInheritance::merge && level.find("add_header") != nullptr) {
+    std::vector<HeaderRule> all = *level.settings->add_header;
+    all.insert(all.end(), above->add_header->begin(), above->add_header->end());
+    level.settings->add_header = std::make_shared<const std::vector<HeaderRule>>(std::move(all));
+  }
+  const bool own = level.find("add_trailer") != nullptr;
+  if (mode.trailer_inherit == FieldInheritance::off && !own && !mode.add_trailer.empty()) {
+    target<HeaderSettings>(level).add_trailer.clear();
+  }
+  if (mode.trailer_inherit == FieldInheritance::merge && own && above->headers) {
+    auto& list = target<HeaderSettings>(level).add_trailer;
+    list.insert(list.end(), above->headers->add_trailer.begin(), above->headers->add_trailer.end());
+  }
+}
+
 }  // namespace
 
 void finish_settings(Level& level) {
-  if (level.settings != nullptr) complete_proxy_headers(level);
+  if (level.settings == nullptr) return;
+  complete_proxy_headers(level);
+  if (level.settings->headers) settle_inheritance(level);
 }
 
 void set_events(const Use& use) {
@@ -135,7 +162,7 @@ void set_server(const Use& use) {
   server->root.settings = *use.level.settings;
   server->root.label = "-";
   server->root.position = server->position;
-  auto level = use.level.inner(kServer, use.statement);
+  auto level = use.level.inner(use.level.context == kStream ? kStreamServer : kServer, use.statement);
   level.server = server.get();
   level.server_settings = &server->settings;
   level.location = &server->root;
@@ -144,6 +171,7 @@ void set_server(const Use& use) {
   binder.note_server(*server, use.statement);
   use.level.http->servers.push_back(std::move(server));
   binder.bind_block(use.statement.block, level);
+  warn_of_traps(level);
 }
 
 void set_location(const Use& use) {
@@ -167,6 +195,7 @@ void set_location(const Use& use) {
   level.program = &location->program;
   outer.locations.push_back(std::move(location));
   binder.bind_block(use.statement.block, level);
+  warn_of_traps(level);
 }
 
 void set_upstream(const Use& use) {
@@ -179,7 +208,7 @@ void set_upstream(const Use& use) {
   upstream.name = use[1];
   upstream.position = use.statement.place(1).position();
   upstream.resolver = use.level.settings->resolver;
-  auto level = use.level.inner(kUpstream, use.statement);
+  auto level = use.level.inner(use.level.context == kStream ? kStreamUpstream : kUpstream, use.statement);
   level.upstream = &upstream;
   level.settings = nullptr;
   level.server_settings = nullptr;

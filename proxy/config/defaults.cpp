@@ -1,5 +1,7 @@
 #include "proxy/config/defaults.hpp"
 
+#include "proxy/config/settings/stream.hpp"
+
 namespace gatehouse::config {
 
 HeaderRule default_host_header(VariableTable& variables) {
@@ -21,7 +23,6 @@ void fill_defaults(Binder& binder, LocationSettings& settings) {
   const auto combined = combined_format(variables);
   binder.log_formats().emplace("combined", combined);
 
-  settings.root = binder.prefix_path(settings.root);
   settings.client_body_temp_path = binder.prefix_path(settings.client_body_temp_path);
   settings.proxy_set_header =
       std::make_shared<const std::vector<HeaderRule>>(std::vector<HeaderRule>{default_host_header(variables)});
@@ -36,6 +37,22 @@ void fill_defaults(Binder& binder, LocationSettings& settings) {
   settings.error_log = std::make_shared<const std::vector<ErrorLogTarget>>(binder.config().main.error_log);
   settings.access = std::make_shared<const std::vector<NetworkRule>>();
   settings.set_real_ip_from = std::make_shared<const std::vector<NetworkRule>>();
+}
+
+void fill_stream_defaults(Binder& binder, LocationSettings& settings) {
+  settings.stream = std::make_shared<const StreamSettings>();
+  settings.proxy_ssl = std::make_shared<const ProxySsl>();
+  settings.access_log = std::make_shared<const std::vector<AccessLogTarget>>();
+  settings.error_log = std::make_shared<const std::vector<ErrorLogTarget>>(binder.config().main.error_log);
+  settings.access = std::make_shared<const std::vector<NetworkRule>>();
+  settings.set_real_ip_from = std::make_shared<const std::vector<NetworkRule>>();
+}
+
+ServerSettings stream_server_defaults() {
+  ServerSettings settings;
+  settings.proxy_protocol_timeout = std::chrono::seconds(30);
+  settings.ssl.handshake_timeout = std::chrono::seconds(60);
+  return settings;
 }
 
 }  // namespace gatehouse::config

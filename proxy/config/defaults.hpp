@@ -12,4 +12,9 @@ namespace gatehouse::config {
 /// Makes every shared member of `settings` point to its default.
 void fill_defaults(Binder& binder, LocationSettings& settings);
 
+/// The same for the stream block.
+void fill_stream_defaults(Binder& binder, LocationSettings& settings);
+/// nginx's defaults of a stream server, where they differ from http's.
+[[nodiscard]] ServerSettings stream_server_defaults();
+
 }  // namespace gatehouse::config

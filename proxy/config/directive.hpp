@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,9 +30,13 @@ enum Context : std::uint32_t {
   kServerIf = 1u << 6,
   kLocationIf = 1u << 7,
   kLimitExcept = 1u << 8,
+  kStream = 1u << 9,
+  kStreamServer = 1u << 10,
+  kStreamUpstream = 1u << 11,
 };
 inline constexpr std::uint32_t kHttpServerLocation = kHttp | kServer | kLocation;
-inline constexpr std::uint32_t kAnyContext = 0x1ffu;
+inline constexpr std::uint32_t kStreamBoth = kStream | kStreamServer;
+inline constexpr std::uint32_t kAnyContext = 0xfffu;
 
 /// "http, server, location".
 [[nodiscard]] std::string context_names(std::uint32_t contexts);
@@ -117,7 +122,7 @@ struct Level {
   std::map<const Directive*, const Statement*> seen;  ///< the first use of each directive here
   /// Exact and prefix locations of this block by kind (both kinds of prefix count as one) and path, with their lines.
   std::map<std::pair<LocationKind, std::string_view>, std::uint32_t> locations;
-  bool owns_proxy_ssl = false;  ///< settings->proxy_ssl was copied for this level already
+  std::set<const void*> own_groups;  ///< members of `settings` (shared groups) that were copied for this level already
 
   /// A level inside this one that fills the same values until the block points it elsewhere.
   [[nodiscard]] Level inner(Context inside, const Statement& block);

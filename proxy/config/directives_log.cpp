@@ -1,6 +1,8 @@
 // Rows of logs.
 #include <array>
+#include <stdexcept>
 
+#include "proxy/base/syslog.hpp"
 #include "proxy/config/setters.hpp"
 #include "proxy/config/tables.hpp"
 
@@ -20,7 +22,17 @@ constexpr std::array<Choice<LogLevel>, 8> kLevels{{{"debug", LogLevel::debug},
                                                    {"emerg", LogLevel::emerg}}};
 
 std::string target_path(const Use& use, const std::string& text) {
-  if (text == "stderr" || text.starts_with("syslog:") || text.starts_with("memory:")) return text;
+  if (text == "stderr") return text;
+  if (text.starts_with("syslog:")) {
+    try {
+      (void)parse_syslog(std::string_view(text).substr(7));
+    } catch (const std::runtime_error& error) {
+      throw Invalid{error.what(), 1, "syslog:server=ADDRESS[,facility=][,severity=][,tag=][,nohostname]"};
+    }
+    return text;
+  }
+  if (text.starts_with("memory:"))
+    throw Invalid{"logging to memory is not supported", 1, "log to a file at level debug instead"};
   return use.level.binder->prefix_path(text);
 }
 
@@ -74,6 +86,9 @@ void set_log_format(const Use& use) {
   formats.emplace(use[1], std::make_shared<const LogFormat>(std::move(format)));
 }
 
+// A gzip member should hold more than the lines of 20 ms. nginx waits until the buffer is full, without a limit.
+constexpr Milliseconds kCompressedFlush{1000};
+
 void read_log_parameter(const Use& use, std::size_t word, AccessLogTarget& log) {
   const std::string_view text = use[word];
   if (text.starts_with("buffer=")) {
@@ -87,10 +102,19 @@ void read_log_parameter(const Use& use, std::size_t word, AccessLogTarget& log) 
   } else if (text.starts_with("if=")) {
     log.condition = use.level.binder->variables().compile(text.substr(3), use.statement.place(word), word);
   } else if (text == "gzip" || text.starts_with("gzip=")) {
-    throw Invalid{"the \"gzip\" parameter of \"access_log\" is not supported", word,
-                  "compress when the log is rotated"};
+    constexpr int kFastest = 1;
+    const auto level = text == "gzip" ? std::optional<std::uint64_t>(kFastest) : parse_number(text.substr(5));
+    if (!level || *level < 1 || *level > 9) {
+      throw Invalid{fmt::format("invalid compression level \"{}\"", text.substr(std::min<std::size_t>(5, text.size()))),
+                    word, "1 to 9"};
+    }
+    if (!log.path.is_constant() || log.path.constant().starts_with("syslog:")) {
+      throw Invalid{"buffered logs cannot have variables in name", word, "gzip is for files with one name"};
+    }
+    log.gzip_level = static_cast<int>(*level);
+    if (!log.flush) log.flush = kCompressedFlush;
   } else {
-    constexpr std::array<std::string_view, 3> kNames{"buffer=", "flush=", "if="};
+    constexpr std::array<std::string_view, 4> kNames{"buffer=", "flush=", "gzip", "if="};
     throw Invalid{fmt::format("invalid parameter \"{}\"", text), word, did_you_mean(text, kNames)};
   }
 }
@@ -103,6 +127,7 @@ void set_access_log(const Use& use) {
   AccessLogTarget log;
   const auto path = has_variable(use[1]) && !use[1].starts_with("syslog:") ? use[1] : target_path(use, use[1]);
   log.path = use.level.binder->variables().compile(path, use.statement.place(1));
+  if (use.count() < 2 && use.level.binder->in_stream()) throw Invalid{"log format is not specified", 1, {}};
   const std::string name = use.count() > 1 ? use[2] : "combined";
   const auto& formats = use.level.binder->log_formats();
   const auto found = formats.find(name);
@@ -120,6 +145,7 @@ std::string show_access_log(const Level& level) {
   std::string text;
   for (const auto& log : *level.settings->access_log) {
     text += fmt::format("{}{} {}", text.empty() ? "" : "; ", log.path.source(), log.format->name);
+    if (log.gzip_level != 0) text += fmt::format(" gzip={}", log.gzip_level);
     if (log.condition) text += " if=" + log.condition->source();
   }
   return text.empty() ? "off" : text;
@@ -135,19 +161,19 @@ const Directive kRows[] = {
      {set_main_error_log, show_main_error_log, kErrorLogSyntax},
      "Where errors are logged."},
     {"error_log",
-     kHsl,
+     kHsl | kStreamBoth,
      {1, 2, false},
      {set_error_log, show_error_log, kErrorLogSyntax},
      "Where errors of these requests are logged; WAF matches are at info, denials at error."},
     {"log_format",
-     kHttp,
+     kHttp | kStream,
      kTwoOrMore,
      {set_log_format, nullptr, "NAME [escape=default|json|none] STRING..."},
      "A format of access log lines. `combined` is predefined."},
     {"access_log",
-     kHsl | kLocationIf | kLimitExcept,
+     kHsl | kLocationIf | kLimitExcept | kStreamBoth,
      kOneOrMore,
-     {set_access_log, show_access_log, "off | PATH [FORMAT [buffer=SIZE] [flush=TIME] [if=CONDITION]]"},
+     {set_access_log, show_access_log, "off | PATH [FORMAT [buffer=SIZE] [gzip[=LEVEL]] [flush=TIME] [if=CONDITION]]"},
      "Where requests are logged. Inherited only by levels that have none of their own."},
     {"log_not_found", kHsl, kOne, flag<&L::log_not_found>(), "Whether missing files are logged as errors."},
 };

@@ -71,9 +71,39 @@ std::string show_admin_listen(const Level& level) {
 
 void set_env(const Use& use) { use.level.main->env.push_back(use[1]); }
 
+// What nginx has in modules of their own and Gatehouse has built in.
+constexpr std::string_view kBuiltInModules[] = {"ngx_http_modsecurity_module",
+                                                "ngx_http_brotli_filter_module",
+                                                "ngx_http_brotli_static_module",
+                                                "ngx_stream_module",
+                                                "ngx_http_auth_request_module",
+                                                "ngx_http_realip_module",
+                                                "ngx_http_stub_status_module",
+                                                "ngx_http_ssl_module",
+                                                "ngx_http_v2_module",
+                                                "ngx_http_gunzip_module",
+                                                "ngx_http_gzip_static_module",
+                                                "ngx_http_sub_module",
+                                                "ngx_http_addition_module",
+                                                "ngx_http_secure_link_module",
+                                                "ngx_http_geo_module",
+                                                "ngx_http_map_module",
+                                                "ngx_http_split_clients_module",
+                                                "ngx_http_mirror_module",
+                                                "ngx_stream_ssl_preread_module",
+                                                "ngx_stream_realip_module"};
+
 void set_load_module(const Use& use) {
-  use.level.binder->warn(use.statement, 1, fmt::format("module \"{}\" is not loaded", use[1]),
-                         "Gatehouse loads no modules; what it supports is built in");
+  std::string_view name = use[1];
+  if (const auto slash = name.rfind('/'); slash != std::string_view::npos) name.remove_prefix(slash + 1);
+  if (name.ends_with(".so")) name.remove_suffix(3);
+  for (const auto known : kBuiltInModules) {
+    if (name != known) continue;
+    use.level.binder->note_once(name, use.statement, 1, fmt::format("module \"{}\" is built in, not loaded", name));
+    return;
+  }
+  use.level.binder->warn(use.statement, 1, fmt::format("module \"{}\" is not supported", use[1]),
+                         "Gatehouse loads no modules, and this one is not built in: its directives will be refused");
 }
 
 void set_use(const Use& use) {
@@ -118,7 +148,7 @@ const Directive kRows[] = {
      kMain,
      kOne,
      {set_load_module, nullptr, "FILE"},
-     "Accepted with a warning: there are no loadable modules.",
+     "Accepted with a notice for modules whose work is built in; any other is a warning, for nothing can be loaded.",
      Support::tuning},
     {"admin_listen",
      kMain,

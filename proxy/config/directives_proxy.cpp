@@ -2,6 +2,7 @@
 #include <array>
 
 #include "proxy/config/blocks.hpp"
+#include "proxy/config/next_upstream.hpp"
 #include "proxy/config/setters.hpp"
 #include "proxy/config/tables.hpp"
 
@@ -10,19 +11,8 @@ namespace {
 
 using L = LocationSettings;
 constexpr std::uint32_t kHsl = kHttpServerLocation;
+constexpr std::uint32_t kHslStream = kHsl | kStreamBoth;
 
-constexpr std::array<Choice<std::uint32_t>, 12> kNextUpstream{{{"error", next_error},
-                                                               {"timeout", next_timeout},
-                                                               {"invalid_header", next_invalid_header},
-                                                               {"http_500", next_http_500},
-                                                               {"http_502", next_http_502},
-                                                               {"http_503", next_http_503},
-                                                               {"http_504", next_http_504},
-                                                               {"http_403", next_http_403},
-                                                               {"http_404", next_http_404},
-                                                               {"http_429", next_http_429},
-                                                               {"non_idempotent", next_non_idempotent},
-                                                               {"off", next_off}}};
 constexpr std::array<Choice<std::uint32_t>, 6> kProtocols{{{"SSLv2", ssl_v2},
                                                            {"SSLv3", ssl_v3},
                                                            {"TLSv1", tls_v1},
@@ -86,38 +76,6 @@ std::string show_buffers(const Level& level) {
   return fmt::format("{} {}", level.settings->proxy_buffers_number, format_size(level.settings->proxy_buffers_size));
 }
 
-void set_redirect(const Use& use) {
-  auto& settings = *use.level.settings;
-  const auto& text = use[1];
-  if (use.count() == 1 && (text == "off" || text == "default" || text == "false")) {
-    if (!use.first) refuse(use, 0, "is duplicate");
-    if (text == "false") use.level.binder->warn(use.statement, 1, "invalid parameter \"false\", use \"off\" instead");
-    settings.proxy_redirect = text == "default" ? L::Redirect::standard : L::Redirect::off;
-    settings.proxy_redirect_rules.reset();
-    return;
-  }
-  if (use.count() == 1) throw Invalid{fmt::format("invalid parameter \"{}\"", text), 1, "off, default, or FROM TO"};
-  if (text.starts_with('~')) {
-    throw Invalid{"a regular expression in \"proxy_redirect\" is not supported by this version yet", 1, {}};
-  }
-  std::pair<ComplexValue, ComplexValue> rule{read_value(use, 1), read_value(use, 2)};
-  append<&L::proxy_redirect_rules>(use, std::move(rule));
-  settings.proxy_redirect = L::Redirect::rules;
-}
-std::string show_redirect(const Level& level) {
-  if (level.settings == nullptr) return "";
-  switch (level.settings->proxy_redirect) {
-    case L::Redirect::off: return "off";
-    case L::Redirect::standard: return "default";
-    case L::Redirect::rules: break;
-  }
-  std::string text;
-  for (const auto& [from, to] : *level.settings->proxy_redirect_rules) {
-    text += fmt::format("{}{} {}", text.empty() ? "" : "; ", from.source(), to.source());
-  }
-  return text;
-}
-
 std::string show_proxy_pass(const Level& level) {
   if (level.location == nullptr || !level.location->proxy_pass) return "";
   const auto& pass = *level.location->proxy_pass;
@@ -159,7 +117,7 @@ const Directive kRows[] = {
      {set_http_version, show_http_version, "1.0 | 1.1"},
      "HTTP version towards upstreams."},
     {"proxy_method", kHsl, kOne, value<&L::proxy_method>(), "Method of the request to the upstream."},
-    {"proxy_connect_timeout", kHsl, kOne, time<&L::proxy_connect_timeout>(),
+    {"proxy_connect_timeout", kHslStream, kOne, time<&L::proxy_connect_timeout>(),
      "Time to connect to an upstream, handshake included."},
     {"proxy_send_timeout", kHsl, kOne, time<&L::proxy_send_timeout>(),
      "Longest pause between two writes to an upstream."},
@@ -180,7 +138,7 @@ const Directive kRows[] = {
      "Whether upstreams get the client's headers."},
     {"proxy_pass_request_body", kHsl, kOne, flag<&L::proxy_pass_request_body>(),
      "Whether upstreams get the request body."},
-    {"proxy_socket_keepalive", kHsl, kOne, flag<&L::proxy_socket_keepalive>(),
+    {"proxy_socket_keepalive", kHslStream, kOne, flag<&L::proxy_socket_keepalive>(),
      "TCP keep-alive on upstream connections."},
     {"proxy_ignore_client_abort", kHsl, kOne, flag<&L::proxy_ignore_client_abort>(),
      "Whether a request goes on when its client has gone."},
@@ -189,41 +147,38 @@ const Directive kRows[] = {
          "error | timeout | invalid_header | http_500 | http_502 | http_503 | http_504 | "
          "http_403 | http_404 | http_429 | non_idempotent | off ..."),
      "When a request is tried at the next server of the upstream."},
-    {"proxy_next_upstream_tries", kHsl, kOne, number<&L::proxy_next_upstream_tries>(),
+    {"proxy_next_upstream_tries", kHslStream, kOne, number<&L::proxy_next_upstream_tries>(),
      "Most tries of a request; 0 is no limit."},
     {"proxy_max_interim_responses", kHsl, kOne, number<&L::proxy_max_interim_responses>(),
      "Most 1xx responses of an upstream before its final one (nginx has no limit)."},
-    {"proxy_next_upstream_timeout", kHsl, kOne, time<&L::proxy_next_upstream_timeout>(),
+    {"proxy_next_upstream_timeout", kHslStream, kOne, time<&L::proxy_next_upstream_timeout>(),
      "Time in which tries may start; 0 is no limit."},
-    {"proxy_redirect",
-     kHsl,
-     {1, 2, false},
-     {set_redirect, show_redirect, "off | default | FROM TO"},
-     "Rewrites Location and Refresh of upstream responses; default maps proxy_pass's URL back to the location."},
-    {"proxy_ssl_verify", kHsl, kOne, flag<&ProxySsl::verify>(), "Whether an upstream's certificate is verified."},
-    {"proxy_ssl_verify_depth", kHsl, kOne, number<&ProxySsl::verify_depth, 0, 100>(),
+    {"proxy_ssl_verify", kHslStream, kOne, flag<&ProxySsl::verify>(), "Whether an upstream's certificate is verified."},
+    {"proxy_ssl_verify_depth", kHslStream, kOne, number<&ProxySsl::verify_depth, 0, 100>(),
      "Longest chain of an upstream's certificate."},
-    {"proxy_ssl_server_name", kHsl, kOne, flag<&ProxySsl::server_name>(), "Whether the server's name is sent (SNI)."},
-    {"proxy_ssl_name", kHsl, kOne, value<&ProxySsl::name>(), "Name to send and to verify.", Support::full,
+    {"proxy_ssl_server_name", kHslStream, kOne, flag<&ProxySsl::server_name>(),
+     "Whether the server's name is sent (SNI)."},
+    {"proxy_ssl_name", kHslStream, kOne, value<&ProxySsl::name>(), "Name to send and to verify.", Support::full,
      Phase::settings, "$proxy_host"},
-    {"proxy_ssl_session_reuse", kHsl, kOne, flag<&ProxySsl::session_reuse>(),
+    {"proxy_ssl_session_reuse", kHslStream, kOne, flag<&ProxySsl::session_reuse>(),
      "Whether TLS sessions to upstreams are resumed."},
-    {"proxy_ssl_protocols", kHsl, kOneOrMore,
+    {"proxy_ssl_protocols", kHslStream, kOneOrMore,
      mask<&ProxySsl::protocols, kProtocols>("[TLSv1] [TLSv1.1] [TLSv1.2] [TLSv1.3]"),
      "TLS versions towards upstreams."},
-    {"proxy_ssl_ciphers", kHsl, kOne, text<&ProxySsl::ciphers>("CIPHERS"),
+    {"proxy_ssl_ciphers", kHslStream, kOne, text<&ProxySsl::ciphers>("CIPHERS"),
      "Ciphers towards upstreams, in OpenSSL's format."},
-    {"proxy_ssl_trusted_certificate", kHsl, kOne, path<&ProxySsl::trusted_certificate, PathBase::configuration>(),
+    {"proxy_ssl_trusted_certificate", kHslStream, kOne, path<&ProxySsl::trusted_certificate, PathBase::configuration>(),
      "CA certificates that upstreams are verified with."},
-    {"proxy_ssl_crl", kHsl, kOne, path<&ProxySsl::crl, PathBase::configuration>(),
+    {"proxy_ssl_crl", kHslStream, kOne, path<&ProxySsl::crl, PathBase::configuration>(),
      "Revoked certificates of upstreams."},
-    {"proxy_ssl_certificate", kHsl, kOne, path<&ProxySsl::certificate, PathBase::configuration>(),
+    {"proxy_ssl_certificate", kHslStream, kOne, path<&ProxySsl::certificate, PathBase::configuration>(),
      "Client certificate for upstreams."},
-    {"proxy_ssl_certificate_key", kHsl, kOne, path<&ProxySsl::certificate_key, PathBase::configuration>(), "Its key."},
-    {"proxy_ssl_password_file", kHsl, kOne, path<&ProxySsl::password_file, PathBase::configuration>(),
+    {"proxy_ssl_certificate_key", kHslStream, kOne, path<&ProxySsl::certificate_key, PathBase::configuration>(),
+     "Its key."},
+    {"proxy_ssl_password_file", kHslStream, kOne, path<&ProxySsl::password_file, PathBase::configuration>(),
      "Passphrases of that key."},
     {"proxy_ssl_conf_command",
-     kHsl,
+     kHslStream,
      kTwo,
      {add_ssl_command, nullptr, "NAME VALUE"},
      "An OpenSSL configuration command."},

@@ -62,9 +62,7 @@ void set_map(const Use& use) {
       binder.reporter().error(entry.place(invalid.word), invalid.text, invalid.hint);
     }
   }
-  auto& maps = binder.config().variable_maps;
-  if (maps.size() <= slot) maps.resize(slot + std::size_t{1});
-  maps[slot] = std::move(map);
+  binder.define_table(slot, std::move(map));
 }
 
 // --- set, rewrite, break, return
@@ -185,7 +183,14 @@ Condition read_condition(const Use& use) {
   const std::string_view first = words[0].first;
   if (first.size() > 1 && first[0] == '$') {
     condition.subject = compile(0);
-    if (words.size() == 1) return condition;
+    if (words.size() == 1) {
+      // "$scheme=http" without blanks is a name that no variable has.
+      if (const std::size_t end = first.find_first_of("=!~"); end != std::string_view::npos) {
+        throw Invalid{fmt::format("unknown \"{}\" variable", first.substr(1)), words[0].second,
+                      "blanks stand around the operator: if ($name = value)"};
+      }
+      return condition;
+    }
     const std::string_view operation = words[1].first;
     constexpr std::array<std::string_view, 6> kOperations{"=", "!=", "~", "~*", "!~", "!~*"};
     if (std::ranges::find(kOperations, operation) == kOperations.end()) {
@@ -227,6 +232,9 @@ void set_if(const Use& use) {
     settings->position = use.statement.place().position();
     settings->settings = outer.settings;
     settings->proxy_pass = outer.proxy_pass;
+    settings->handler = outer.handler;
+    settings->limit_except = outer.limit_except;
+    settings->try_files = outer.try_files;
     level.location = settings.get();
     level.settings = &settings->settings;
   }
@@ -280,8 +288,12 @@ std::string show_error_pages(const Level& level) {
 }
 
 const Directive kRows[] = {
+    {"rewrite_log", kHttpServerLocation | kServerIf | kLocationIf, kOne, accept_flag(),
+     "Accepted without effect: steps of rewriting are not logged; a debug aid of nginx.", Support::tuning},
+    {"uninitialized_variable_warn", kHttpServerLocation | kServerIf | kLocationIf, kOne, accept_flag(),
+     "Accepted without effect: a variable that `set` has not reached is empty.", Support::tuning},
     {"map",
-     kHttp,
+     kHttp | kStream,
      {2, 2, true},
      {set_map, nullptr, "STRING $NAME { KEY VALUE; ... }"},
      "A variable that depends on a string: exact keys, *.x and x.* with `hostnames`, ~regular expressions, `default`, "

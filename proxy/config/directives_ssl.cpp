@@ -8,6 +8,7 @@ namespace gatehouse::config {
 namespace {
 
 constexpr std::uint32_t kHs = kHttp | kServer;
+constexpr std::uint32_t kHss = kHs | kStreamBoth;
 
 constexpr std::array<Choice<std::uint32_t>, 6> kProtocols{{{"SSLv2", ssl_v2},
                                                            {"SSLv3", ssl_v3},
@@ -77,61 +78,147 @@ void add_conf_command(const Use& use) {
   commands.emplace_back(use[1], use[2]);
 }
 
+// nginx warns about it too: `listen ... ssl` is the way.
+void accept_ssl(const Use& use) {
+  if (!read_flag(use)) return;
+  throw Invalid{"the \"ssl\" directive is not supported, use the \"listen ... ssl\" directive instead", 0,
+                "nginx has removed it in 1.25.1"};
+}
+void set_early_data(const Use& use) {
+  slot<&ServerSsl::early_data>(use) = read_flag(use);
+  if (use[1] == "on") {
+    use.level.binder->note_once("early_data", use.statement, 1, "TLS early data is not taken",
+                                "clients send their request after the handshake; nothing else changes");
+  }
+}
+std::string show_early_data(const Level& level) {
+  if (level.server_settings == nullptr) return "";
+  return level.server_settings->ssl.early_data ? "on" : "off";
+}
+// What would make a connection less safe when ignored is refused.
+void set_ocsp(const Use& use) {
+  if (use[1] == "off") return;
+  if (use[1] != "on" && use[1] != "leaf")
+    throw Invalid{fmt::format("invalid value \"{}\"", use[1]), 1, "on, leaf or off"};
+  throw Invalid{"\"ssl_ocsp\" is not supported", 1, "list revoked client certificates with ssl_crl"};
+}
+void set_ech_file(const Use&) { throw Invalid{"\"ssl_ech_file\" is not supported", 0, "ECH needs a newer OpenSSL"}; }
+void set_key_log(const Use&) {
+  throw Invalid{"\"ssl_key_log\" is not supported", 0, "session keys are never written to files"};
+}
+
+void accept_certificate_cache(const Use& use) {
+  if (use.count() == 1 && use[1] == "off") return;
+  bool has_max = false;
+  for (std::size_t i = 1; i <= use.count(); ++i) {
+    const std::string_view text = use[i];
+    const bool max = text.starts_with("max=") && parse_number(text.substr(4)).value_or(0) > 0;
+    const bool time = (text.starts_with("inactive=") && parse_time(text.substr(9))) ||
+                      (text.starts_with("valid=") && parse_time(text.substr(6)));
+    if (!max && !time) throw Invalid{fmt::format("invalid parameter \"{}\"", text), i, {}};
+    has_max |= max;
+  }
+  if (!has_max) throw Invalid{"\"ssl_certificate_cache\" must have the \"max\" parameter", 0, {}};
+}
+void accept_ocsp_cache(const Use& use) {
+  const std::string_view text = use[1];
+  const auto colon = text.rfind(':');
+  const bool shared = text.starts_with("shared:") && colon > 7 && parse_size(text.substr(colon + 1)).has_value();
+  if (text != "off" && !shared)
+    throw Invalid{fmt::format("invalid OCSP cache \"{}\"", text), 1, "off or shared:NAME:SIZE"};
+}
+
 const Directive kRows[] = {
-    {"ssl_certificate",
+    {"ssl",
      kHs,
+     kOne,
+     {accept_ssl, nullptr, "off"},
+     "Removed from nginx: `listen ... ssl` turns TLS on.",
+     Support::tuning},
+    {"ssl_ocsp",
+     kHs,
+     kOne,
+     {set_ocsp, nullptr, "off"},
+     "OCSP of client certificates is not asked for: only off is accepted.",
+     Support::tuning},
+    {"ssl_ocsp_cache",
+     kHs,
+     kOne,
+     {accept_ocsp_cache, nullptr, "off | shared:NAME:SIZE"},
+     "Accepted without effect, as ssl_ocsp is off.",
+     Support::tuning},
+    {"ssl_ocsp_responder", kHs, kOne, accept_any("URL"), "Accepted without effect, as ssl_ocsp is off.",
+     Support::tuning},
+    {"ssl_ech_file", kHs, kOne, {set_ech_file, nullptr, "FILE"}, "Encrypted Client Hello is refused.", Support::tuning},
+    {"ssl_key_log", kHs, kOne, {set_key_log, nullptr, "FILE"}, "Writing session keys is refused.", Support::tuning},
+    {"ssl_certificate_cache",
+     kHs,
+     {1, 3, false},
+     {accept_certificate_cache, nullptr, "off | max=NUMBER [inactive=TIME] [valid=TIME]"},
+     "Accepted without effect: certificates are read when the configuration is loaded.",
+     Support::tuning},
+    {"ssl_certificate_compression", kHs, kOne, accept_flag(), "Accepted: certificates are sent as they are.",
+     Support::tuning},
+    {"ssl_certificate",
+     kHss,
      kOne,
      {add_certificate, show_certificates, "FILE"},
      "Certificate chain in PEM; given twice, an ECDSA and an RSA certificate serve together."},
     {"ssl_certificate_key",
-     kHs,
+     kHss,
      kOne,
      {add_certificate_key, show_certificate_keys, "FILE"},
      "Key of the certificate at the same place."},
-    {"ssl_password_file", kHs, kOne, path<&ServerSsl::password_file, PathBase::configuration>(),
+    {"ssl_password_file", kHss, kOne, path<&ServerSsl::password_file, PathBase::configuration>(),
      "Passphrases of keys."},
-    {"ssl_protocols", kHs, kOneOrMore, mask<&ServerSsl::protocols, kProtocols>("[TLSv1] [TLSv1.1] [TLSv1.2] [TLSv1.3]"),
+    {"ssl_protocols", kHss, kOneOrMore,
+     mask<&ServerSsl::protocols, kProtocols>("[TLSv1] [TLSv1.1] [TLSv1.2] [TLSv1.3]"),
      "TLS versions that clients may use."},
-    {"ssl_ciphers", kHs, kOne, text<&ServerSsl::ciphers>("CIPHERS"), "Ciphers up to TLS 1.2, in OpenSSL's format."},
-    {"ssl_prefer_server_ciphers", kHs, kOne, flag<&ServerSsl::prefer_server_ciphers>(),
+    {"ssl_ciphers", kHss, kOne, text<&ServerSsl::ciphers>("CIPHERS"), "Ciphers up to TLS 1.2, in OpenSSL's format."},
+    {"ssl_prefer_server_ciphers", kHss, kOne, flag<&ServerSsl::prefer_server_ciphers>(),
      "Whether our order of ciphers decides."},
-    {"ssl_ecdh_curve", kHs, kOne, text<&ServerSsl::ecdh_curve>("CURVES"), "Groups for key exchange."},
-    {"ssl_dhparam", kHs, kOne, path<&ServerSsl::dhparam, PathBase::configuration>(), "Parameters for DHE ciphers."},
+    {"ssl_ecdh_curve", kHss, kOne, text<&ServerSsl::ecdh_curve>("CURVES"), "Groups for key exchange."},
+    {"ssl_dhparam", kHss, kOne, path<&ServerSsl::dhparam, PathBase::configuration>(), "Parameters for DHE ciphers."},
     {"ssl_session_cache",
-     kHs,
+     kHss,
      kOneOrMore,
      {set_session_cache, show_session_cache, "off | none | [builtin[:SIZE]] [shared:NAME:SIZE]"},
      "Cache of TLS sessions."},
-    {"ssl_session_timeout", kHs, kOne, time<&ServerSsl::session_timeout, TimeUnit::seconds>(),
+    {"ssl_session_timeout", kHss, kOne, time<&ServerSsl::session_timeout, TimeUnit::seconds>(),
      "How long a session may be resumed."},
-    {"ssl_session_tickets", kHs, kOne, flag<&ServerSsl::session_tickets>(), "Resumption by tickets."},
+    {"ssl_session_tickets", kHss, kOne, flag<&ServerSsl::session_tickets>(), "Resumption by tickets."},
     {"ssl_session_ticket_key",
-     kHs,
+     kHss,
      kOne,
      {add_ticket_key, nullptr, "FILE"},
      "Ticket keys (48 or 80 bytes); the first encrypts. Without it keys are made and rotated here."},
     {"ssl_buffer_size", kHs, kOne, size<&ServerSsl::buffer_size>(), "Largest record sent."},
-    {"ssl_verify_client", kHs, kOne, choice<&ServerSsl::verify_client, kVerify>("on | off | optional | optional_no_ca"),
+    {"ssl_verify_client", kHss, kOne,
+     choice<&ServerSsl::verify_client, kVerify>("on | off | optional | optional_no_ca"),
      "Whether clients must show a certificate."},
-    {"ssl_verify_depth", kHs, kOne, number<&ServerSsl::verify_depth, 0, 100>(),
+    {"ssl_verify_depth", kHss, kOne, number<&ServerSsl::verify_depth, 0, 100>(),
      "Longest chain of a client's certificate."},
-    {"ssl_client_certificate", kHs, kOne, path<&ServerSsl::client_certificate, PathBase::configuration>(),
+    {"ssl_client_certificate", kHss, kOne, path<&ServerSsl::client_certificate, PathBase::configuration>(),
      "CA certificates for clients; their names are sent to clients."},
-    {"ssl_trusted_certificate", kHs, kOne, path<&ServerSsl::trusted_certificate, PathBase::configuration>(),
+    {"ssl_trusted_certificate", kHss, kOne, path<&ServerSsl::trusted_certificate, PathBase::configuration>(),
      "CA certificates for clients; their names are not sent."},
-    {"ssl_crl", kHs, kOne, path<&ServerSsl::crl, PathBase::configuration>(), "Revoked client certificates."},
-    {"ssl_stapling", kHs, kOne, flag<&ServerSsl::stapling>(), "OCSP stapling."},
-    {"ssl_stapling_file", kHs, kOne, path<&ServerSsl::stapling_file, PathBase::configuration>(),
+    {"ssl_crl", kHss, kOne, path<&ServerSsl::crl, PathBase::configuration>(), "Revoked client certificates."},
+    {"ssl_stapling", kHss, kOne, flag<&ServerSsl::stapling>(), "OCSP stapling."},
+    {"ssl_stapling_file", kHss, kOne, path<&ServerSsl::stapling_file, PathBase::configuration>(),
      "An OCSP response to staple."},
-    {"ssl_stapling_verify", kHs, kOne, accept_flag(), "Accepted: staples are verified always.", Support::tuning},
-    {"ssl_stapling_responder", kHs, kOne, accept_any("URL"), "Accepted: the certificate's own responder is asked.",
+    {"ssl_stapling_verify", kHss, kOne, accept_flag(), "Accepted: staples are verified always.", Support::tuning},
+    {"ssl_stapling_responder", kHss, kOne, accept_any("URL"), "Accepted: the certificate's own responder is asked.",
      Support::tuning},
-    {"ssl_reject_handshake", kHs, kOne, flag<&ServerSsl::reject_handshake>(),
+    {"ssl_reject_handshake", kHss, kOne, flag<&ServerSsl::reject_handshake>(),
      "Refuses handshakes for this server's names."},
-    {"ssl_early_data", kHs, kOne, flag<&ServerSsl::early_data>(), "TLS 1.3 early data."},
-    {"ssl_handshake_timeout", kHs, kOne, time<&ServerSsl::handshake_timeout>(),
+    {"ssl_early_data",
+     kHs,
+     kOne,
+     {set_early_data, show_early_data, "on | off"},
+     "TLS 1.3 early data; accepted and said once: it is not taken, and $ssl_early_data stays empty."},
+    {"ssl_handshake_timeout", kHss, kOne, time<&ServerSsl::handshake_timeout>(),
      "Time for the handshake (nginx has it in stream only)."},
-    {"ssl_conf_command", kHs, kTwo, {add_conf_command, nullptr, "NAME VALUE"}, "An OpenSSL configuration command."},
+    {"ssl_conf_command", kHss, kTwo, {add_conf_command, nullptr, "NAME VALUE"}, "An OpenSSL configuration command."},
 };
 
 }  // namespace

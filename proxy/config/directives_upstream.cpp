@@ -29,10 +29,31 @@ void set_hash(const Use& use) {
 void set_random(const Use& use) {
   if (use.count() >= 1 && use[1] != "two")
     throw Invalid{fmt::format("invalid parameter \"{}\"", use[1]), 1, "only \"two\""};
+  auto method = use.count() >= 1 ? BalanceMethod::random_two : BalanceMethod::random;
+  bool whole = false;
   if (use.count() == 2 && use[2] != "least_conn") {
-    throw Invalid{fmt::format("invalid parameter \"{}\"", use[2]), 2, "only \"least_conn\""};
+    const bool http = use.level.context == kUpstream;
+    if (!http || (use[2] != "least_time=header" && use[2] != "least_time=last_byte")) {
+      throw Invalid{fmt::format("invalid parameter \"{}\"", use[2]), 2,
+                    http ? "least_conn, least_time=header or least_time=last_byte" : "only \"least_conn\""};
+    }
+    method = BalanceMethod::random_two_least_time;
+    whole = use[2] == "least_time=last_byte";
   }
-  set_method(use, use.count() >= 1 ? BalanceMethod::random_two : BalanceMethod::random);
+  set_method(use, method);
+  use.level.upstream->least_time_whole = whole;
+}
+
+void set_least_time(const Use& use) {
+  if (use[1] != "header" && use[1] != "last_byte") {
+    throw Invalid{fmt::format("invalid value \"{}\"", use[1]), 1, "header or last_byte"};
+  }
+  if (use.count() == 2 && use[2] != "inflight") {
+    throw Invalid{fmt::format("invalid parameter \"{}\"", use[2]), 2, "only \"inflight\""};
+  }
+  set_method(use, BalanceMethod::least_time);
+  use.level.upstream->least_time_whole = use[1] == "last_byte";
+  use.level.upstream->least_time_in_flight = use.count() == 2;
 }
 
 std::string show_method(const Level& level, BalanceMethod a, BalanceMethod b, std::string_view second) {
@@ -51,7 +72,15 @@ std::string show_ip_hash(const Level& level) {
 std::string show_hash(const Level& level) {
   return show_method(level, BalanceMethod::hash, BalanceMethod::hash_consistent, "consistent");
 }
+std::string show_least_time(const Level& level) {
+  if (level.upstream == nullptr || level.upstream->method != BalanceMethod::least_time) return "";
+  return fmt::format("{}{}", level.upstream->least_time_whole ? "last_byte" : "header",
+                     level.upstream->least_time_in_flight ? " inflight" : "");
+}
 std::string show_random(const Level& level) {
+  if (level.upstream != nullptr && level.upstream->method == BalanceMethod::random_two_least_time) {
+    return level.upstream->least_time_whole ? "two least_time=last_byte" : "two least_time=header";
+  }
   return show_method(level, BalanceMethod::random, BalanceMethod::random_two, "two");
 }
 
@@ -80,45 +109,69 @@ std::string show_servers(const Level& level) {
   if (level.upstream == nullptr) return text;
   for (const auto& server : level.upstream->servers) {
     text +=
-        fmt::format("{}{} weight={} max_fails={} fail_timeout={} max_conns={}{}{}{}", text.empty() ? "" : "; ",
-                    server.name, server.weight, server.max_fails, format_time(server.fail_timeout), server.max_conns,
-                    server.backup ? " backup" : "", server.down ? " down" : "", server.resolve ? " resolve" : "");
+        fmt::format("{}{} weight={} max_fails={} fail_timeout={} max_conns={}", text.empty() ? "" : "; ", server.name,
+                    server.weight, server.max_fails, format_time(server.fail_timeout), server.max_conns);
+    if (server.slow_start.count() != 0) text += fmt::format(" slow_start={}", format_time(server.slow_start));
+    if (!server.route.empty()) text += fmt::format(" route={}", server.route);
+    for (const auto& [set, word] : {std::pair(server.backup, " backup"), std::pair(server.down, " down"),
+                                    std::pair(server.drain, " drain"), std::pair(server.resolve, " resolve")}) {
+      if (set) text += word;
+    }
   }
   return text;
 }
 
 const Directive kRows[] = {
     {"upstream",
-     kHttp,
+     kHttp | kStream,
      {1, 1, true},
      {set_upstream, nullptr, "NAME { ... }"},
      "A group of servers that proxy_pass can name.",
      Support::full,
      Phase::upstreams},
     {"server",
-     kUpstream,
+     kUpstream | kStreamUpstream,
      kOneOrMore,
      {set_upstream_server, show_servers,
       "ADDRESS[:PORT] | unix:PATH [weight=NUMBER] [max_conns=NUMBER] [max_fails=NUMBER] [fail_timeout=TIME] "
       "[slow_start=TIME] "
-      "[backup] [down] [resolve]"},
+      "[route=STRING] [backup] [down] [drain] [resolve]"},
      "A server of the group. A name stands for all its addresses and is resolved again while running."},
     {"least_conn",
-     kUpstream,
+     kUpstream | kStreamUpstream,
      kNoArgument,
      {set_least_conn, show_least_conn, ""},
      "Balances to the server with the fewest requests for its weight."},
     {"ip_hash", kUpstream, kNoArgument, {set_ip_hash, show_ip_hash, ""}, "Balances by the client's address."},
     {"hash",
-     kUpstream,
+     kUpstream | kStreamUpstream,
      {1, 2, false},
      {set_hash, show_hash, "KEY [consistent]"},
      "Balances by a key; consistent is ketama."},
     {"random",
-     kUpstream,
+     kUpstream | kStreamUpstream,
      {0, 2, false},
-     {set_random, show_random, "[two [least_conn]]"},
+     {set_random, show_random, "[two [least_conn | least_time=header | least_time=last_byte]]"},
      "Balances at random; two takes the better of two."},
+    {"least_time",
+     kUpstream,
+     {1, 2, false},
+     {set_least_time, show_least_time, "header | last_byte [inflight]"},
+     "Balances to the server that has the least time of response, to its head or its last byte, and the fewest "
+     "requests "
+     "for its "
+     "weight; inflight counts requests that are not answered yet."},
+    {"sticky",
+     kUpstream,
+     {2, Arity::kAny, false},
+     {set_sticky, show_sticky,
+      "cookie NAME [expires=TIME | expires=max] [domain=STRING] [path=PATH] [httponly] [secure] "
+      "[samesite=strict|lax|none|$VARIABLE] | route $VARIABLE ... | "
+      "learn create=$VARIABLE lookup=$VARIABLE zone=NAME:SIZE [timeout=TIME] [header]"},
+     "Binds a client to a server of the group: by a cookie of its own, by a route in the request, or by sessions that "
+     "it "
+     "learns "
+     "from responses. Sessions outlive a reload."},
     {"keepalive",
      kUpstream,
      {1, 2, false},
@@ -136,7 +189,7 @@ const Directive kRows[] = {
     {"retry_budget_min", kUpstream, kOne, number<&Upstream::retry_budget_min>(),
      "Retries per second that retry_budget always allows."},
     {"zone",
-     kUpstream,
+     kUpstream | kStreamUpstream,
      {1, 2, false},
      {set_zone, nullptr, "NAME [SIZE]"},
      "Accepted: event threads share one process, so the group's state is shared anyway.",

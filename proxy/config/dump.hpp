@@ -15,6 +15,9 @@ namespace gatehouse::config {
 /// and location.
 [[nodiscard]] std::string dump_values(const Config& config);
 
+/// The settings of one location that differ from their defaults, one a line behind `indent`.
+[[nodiscard]] std::string dump_settings(const Config& config, const Location& location, std::string_view indent);
+
 /// A rewrite program, one step a line behind `indent`.
 [[nodiscard]] std::string dump_program(const Config& config, const Program& program, std::string_view indent);
 

@@ -40,6 +40,7 @@ std::optional<Ports> read_ports(std::string_view text) {
 std::vector<SocketAddress> read_addresses(const Use& use) {
   std::string_view text = use[1];
   std::string host = "*";
+  const bool needs_port = use.level.context == kStreamServer;
   Ports ports{kDefaultPort, kDefaultPort};
   if (!text.starts_with("unix:")) {
     // The last colon that doesn't stand inside an IPv6 address splits off the ports.
@@ -52,6 +53,7 @@ std::vector<SocketAddress> read_addresses(const Use& use) {
       ports = *read;
       host = has_port ? std::string(text.substr(0, colon)) : "*";
     } else {
+      if (needs_port) bad_address(use, "no port");
       host = text;
     }
   } else {
@@ -86,6 +88,8 @@ std::optional<std::string_view> parameter(std::string_view text, std::string_vie
 bool read_socket_option(const Use& use, std::size_t word, ListenOptions& options) {
   const std::string_view text = use[word];
   if (text == "bind") return true;
+  if (const auto routing = parameter(text, "setfib="); routing && parse_number(*routing)) return true;
+  if (const auto filter = parameter(text, "accept_filter="); filter && !filter->empty()) return true;
   if (text == "deferred") return options.deferred = true;
   if (text == "reuseport") return options.reuseport = true;
   if (const auto backlog = parameter(text, "backlog=")) {
@@ -138,17 +142,34 @@ void read_parameters(const Use& use, ListenUse& listen) {
       listen.default_server = true;
     } else if (text == "ssl") {
       listen.options.ssl = true;
-    } else if (text == "http2") {
+    } else if (text == "udp" && use.level.context == kStreamServer) {
+      listen.options.udp = true;
+    } else if (text == "http2" && use.level.context != kStreamServer) {
       listen.options.http2 = true;
+      note_http2(use, i);
     } else if (text == "proxy_protocol") {
       listen.options.proxy_protocol = true;
-    } else if (text == "quic") {
-      throw Invalid{"the \"quic\" parameter is not supported", i, "HTTP/3 is not served; remove this listen"};
+    } else if (text == "quic" && use.level.context != kStreamServer) {
+      listen.quic = true;
+      use.level.binder->note_once("quic", use.statement, i, "HTTP/3 is not served: nothing listens for \"quic\"",
+                                  "clients use the TCP listens; an Alt-Svc header that announces h3 does nothing");
     } else {
-      constexpr std::array<std::string_view, 13> kNames{
-          "default_server", "ssl",     "http2",    "proxy_protocol", "reuseport", "deferred",     "bind",
-          "rcvbuf=",        "sndbuf=", "backlog=", "ipv6only=",      "fastopen=", "so_keepalive="};
-      throw Invalid{fmt::format("invalid parameter \"{}\"", text), i, did_you_mean(text, kNames)};
+      constexpr std::array<std::string_view, 14> kNames{
+          "http2",   "default_server", "ssl",      "proxy_protocol", "reuseport", "deferred",      "bind",
+          "rcvbuf=", "sndbuf=",        "backlog=", "ipv6only=",      "fastopen=", "so_keepalive=", "udp"};
+      const auto names = std::span(kNames).subspan(use.level.context == kStreamServer ? 1 : 0, 13);
+      throw Invalid{fmt::format("invalid parameter \"{}\"", text), i, did_you_mean(text, names)};
+    }
+  }
+}
+
+// What means nothing on datagrams, in nginx's words.
+void refuse_on_udp(const Use& use) {
+  for (std::size_t i = 2; i <= use.count(); ++i) {
+    const auto name = std::string_view(use[i]).substr(0, use[i].find('='));
+    for (const std::string_view stream_only :
+         {"ssl", "so_keepalive", "proxy_protocol", "backlog", "deferred", "fastopen"}) {
+      if (name == stream_only) refuse(use, i, fmt::format("\"{}\" parameter is incompatible with \"udp\"", name));
     }
   }
 }
@@ -215,9 +236,19 @@ void set_listen(const Use& use) {
   listen.place = use.statement.place(1);
   listen.position = listen.place.position();
   read_parameters(use, listen);
+  if (listen.options.udp) refuse_on_udp(use);
+  if (listen.quic && listen.options.ssl) throw Invalid{"\"ssl\" parameter is incompatible with \"quic\"", 0, {}};
+  if (listen.quic && listen.options.http2) throw Invalid{"\"http2\" parameter is incompatible with \"quic\"", 0, {}};
+  if (listen.quic && listen.options.proxy_protocol) {
+    throw Invalid{"\"proxy_protocol\" parameter is incompatible with \"quic\"", 0, {}};
+  }
   for (const auto& address : read_addresses(use)) {
+    if (listen.options.udp && address.family() == AddressFamily::unix_path) {
+      throw Invalid{fmt::format("\"udp\" is not supported on addr \"{}\"", address.to_string()), 1, {}};
+    }
     for (const auto& other : use.level.binder->listens(*use.level.server)) {
-      if (other.address == address) throw Invalid{fmt::format("a duplicate listen {}", address.to_string()), 1, {}};
+      if (other.address == address && other.options.udp == listen.options.udp && other.quic == listen.quic)
+        throw Invalid{fmt::format("a duplicate listen {}", address.to_string()), 1, {}};
     }
     if (listen.options.ipv6only && address.family() != AddressFamily::ipv6) {
       throw Invalid{fmt::format("ipv6only is not supported on addr \"{}\"", address.to_string()), 1, {}};
@@ -235,10 +266,11 @@ void set_server_name(const Use& use) {
   }
 }
 
-void Binder::add_to_listener(Server& server, const ListenUse& listen, std::map<SocketAddress, std::size_t>& by_address,
+void Binder::add_to_listener(Server& server, const ListenUse& listen,
+                             std::map<std::pair<SocketAddress, bool>, std::size_t>& by_address,
                              std::vector<std::pair<bool, bool>>& state) {
-  auto& listeners = config_.http.listeners;
-  const auto [found, added] = by_address.emplace(listen.address, listeners.size());
+  auto& listeners = side_->block.listeners;
+  const auto [found, added] = by_address.emplace(std::pair(listen.address, listen.options.udp), listeners.size());
   if (added) {
     Listener listener;
     listener.address = listen.address;
@@ -288,11 +320,16 @@ void Binder::add_to_listener(Server& server, const ListenUse& listen, std::map<S
 }
 
 void Binder::build_listeners() {
-  std::map<SocketAddress, std::size_t> by_address;
+  std::map<std::pair<SocketAddress, bool>, std::size_t> by_address;
   std::vector<std::pair<bool, bool>> state;  // per listener: has socket options, has a default_server
-  for (auto& server : config_.http.servers) {
+  const bool clean = reporter_.error_count() == 0;
+  for (auto& server : side_->block.servers) {
     if (server->names.empty()) server->names.push_back({});
     auto& uses = listens_[server.get()];
+    if (uses.empty() && in_stream()) {
+      if (clean) reporter_.error(server_statements_[server.get()]->place(), "no \"listen\" is defined for server");
+      continue;
+    }
     if (uses.empty()) {
       ListenUse listen;
       listen.address = SocketAddress::ipv4({0, 0, 0, 0}, ::geteuid() == 0 ? kDefaultPort : 8000);
@@ -300,15 +337,17 @@ void Binder::build_listeners() {
       listen.position = server->position;
       uses.push_back(std::move(listen));
     }
-    for (const auto& listen : uses) add_to_listener(*server, listen, by_address, state);
+    for (const auto& listen : uses) {
+      if (!listen.quic) add_to_listener(*server, listen, by_address, state);
+    }
   }
 }
 
 void Binder::warn_name_conflicts() {
-  for (const auto& listener : config_.http.listeners) {
+  for (const auto& listener : side_->block.listeners) {
     std::set<std::pair<ServerName::Kind, std::string_view>> seen;
     for (const auto id : listener.servers) {
-      const auto& server = *config_.http.servers[id];
+      const auto& server = *side_->block.servers[id];
       for (const auto& name : server.names) {
         if (name.kind == ServerName::Kind::regex || seen.emplace(name.kind, name.text).second) continue;
         const std::string_view star = name.kind == ServerName::Kind::leading_wildcard ? "*." : "";

@@ -37,7 +37,8 @@ LoadResult load_with(const LoadOptions& options, const std::string& folder, Read
     }
     auto rest = read(reader);
     std::move(rest.begin(), rest.end(), std::back_inserter(statements));
-    Binder binder(*config, reporter, options.variables, folder);
+    Binder binder(*config, reporter, options.variables, folder, options.stream_variables);
+    binder.warn_of_traps(options.warn_of_traps);
     binder.accept_missing(options.accept_missing);
     binder.bind(statements);
     if (reporter.error_count() == 0) result.config = std::move(config);

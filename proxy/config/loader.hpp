@@ -25,6 +25,8 @@ struct LoadOptions {
   /// Also binds directives whose rows are complete but which the exchange can't run yet (Support::missing): for tests
   /// of them.
   bool accept_missing = false;
+  const VariableCatalog* stream_variables = nullptr;  ///< of the stream block
+  bool warn_of_traps = false;                         ///< `-t`: also warn of what is valid and rarely meant
 };
 
 /// Either a configuration, or every error that was found (never only the first).

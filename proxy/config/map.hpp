@@ -11,22 +11,22 @@
 #include <vector>
 
 #include "proxy/config/regex.hpp"
-#include "proxy/config/value.hpp"
+#include "proxy/config/value_table.hpp"
 
 namespace gatehouse::config {
 
 /// One `map SOURCE $NAME { ... }`. Immutable once loaded; find() may be called from any thread.
 /// The variable is evaluated when it is first used in an exchange, and kept unless the map is volatile.
-class VariableMap {
+class VariableMap : public ValueTable {
  public:
-  ComplexValue source;
   bool hostnames =
       false;  ///< keys may be *.example.com, .example.com and www.*, and a trailing dot of the string is cut
-  bool volatile_value = false;  ///< evaluated at each use
 
   /// What the string `key` maps to, by nginx's order: exact (in any case), longest *.x, longest x.*, first expression,
   /// default. Null when nothing matches: the value is "". A matching expression fills `captures` and sets `regex`.
-  [[nodiscard]] const ComplexValue* find(std::string_view key, Regex::Captures& captures, const Regex*& regex) const;
+  [[nodiscard]] const ComplexValue* find(std::string_view key, Regex::Captures& captures,
+                                         const Regex*& regex) const override;
+  [[nodiscard]] std::string_view kind() const noexcept override { return hostnames ? "map hostnames" : "map"; }
 
   /// Adds a key (exact, or a wildcard under `hostnames`); false when it is there already.
   [[nodiscard]] bool add(std::string_view key, ComplexValue value);
@@ -34,7 +34,7 @@ class VariableMap {
     regexes_.emplace_back(std::move(regex), std::move(value));
   }
   [[nodiscard]] bool set_default(ComplexValue value);
-  [[nodiscard]] std::size_t size() const noexcept {
+  [[nodiscard]] std::size_t size() const noexcept override {
     return exact_.size() + leading_.size() + trailing_.size() + regexes_.size() + (default_ ? 1 : 0);
   }
 

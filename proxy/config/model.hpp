@@ -15,10 +15,12 @@
 #include "proxy/base/address.hpp"
 #include "proxy/base/log.hpp"
 #include "proxy/base/units.hpp"
+#include "proxy/cache/zone_options.hpp"
 #include "proxy/config/map.hpp"
 #include "proxy/config/regex.hpp"
 #include "proxy/config/rewrite.hpp"
 #include "proxy/config/value.hpp"
+#include "proxy/config/value_table.hpp"
 
 namespace gatehouse::config {
 
@@ -51,6 +53,7 @@ struct AccessLogTarget {
   std::shared_ptr<const LogFormat> format;
   ByteCount buffer = 64 * kKiB;
   std::optional<Milliseconds> flush;      ///< `flush=`: how long a line may wait; nothing: Gatehouse's own 20 ms
+  int gzip_level = 0;                     ///< 0: not compressed
   std::optional<ComplexValue> condition;  ///< logged unless it evaluates to "" or "0"
 };
 
@@ -150,6 +153,24 @@ struct ResolverSettings {
 /// `types`: content type by the lower-case extension of the URI, without its dot.
 using MimeTypes = std::map<std::string, std::string, std::less<>>;
 
+// Groups of settings with a header of their own (settings/NAME.hpp): most levels share them, and most files need none.
+struct FileSettings;
+struct TryFiles;
+struct LimitExcept;
+struct CompressionSettings;
+struct BodyFilterSettings;
+struct CharsetMaps;
+struct LimitSettings;
+struct AuthSettings;
+struct MirrorSettings;
+struct ReplaceRule;
+struct HeaderSettings;
+struct ProxyTransformSettings;
+struct CacheSettings;
+struct BrowserSettings;
+struct StreamSettings;
+struct UserIdSettings;
+
 /// Everything that http, server and location levels may set and locations inherit.
 struct LocationSettings {
   enum class LingeringClose : std::uint8_t { off, on, always };
@@ -184,7 +205,6 @@ struct LocationSettings {
   bool chunked_transfer_encoding = true;
   std::string default_type = "text/plain";
   std::shared_ptr<const MimeTypes> types;  ///< null: nginx's three (html, gif, jpg)
-  std::string root = "html";
 
   // proxy
   Milliseconds proxy_connect_timeout{60000};
@@ -210,8 +230,9 @@ struct LocationSettings {
   std::shared_ptr<const std::vector<std::string>> proxy_hide_header;  ///< lower case; never null
   std::shared_ptr<const std::vector<std::string>> proxy_pass_header;  ///< lower case; never null
   Redirect proxy_redirect = Redirect::standard;
-  std::shared_ptr<const std::vector<std::pair<ComplexValue, ComplexValue>>> proxy_redirect_rules;  ///< may be null
-  std::shared_ptr<const ProxySsl> proxy_ssl;                                                       ///< never null
+  bool proxy_redirect_standard_too = false;  ///< `default` beside rules: it comes after them
+  std::shared_ptr<const std::vector<ReplaceRule>> proxy_redirect_rules;  ///< may be null
+  std::shared_ptr<const ProxySsl> proxy_ssl;                             ///< never null
 
   // response headers and logs
   std::shared_ptr<const std::vector<HeaderRule>> add_header;       ///< never null
@@ -228,6 +249,20 @@ struct LocationSettings {
   std::shared_ptr<const std::vector<NetworkRule>> set_real_ip_from;  ///< `allow` unused; never null
   std::string real_ip_header = "X-Real-IP";  ///< "proxy_protocol" takes the PROXY header's address
   bool real_ip_recursive = false;
+
+  // groups; null: none of their directives is set here or above
+  std::shared_ptr<const FileSettings> files;
+  std::shared_ptr<const CompressionSettings> compression;
+  std::shared_ptr<const BodyFilterSettings> body_filters;
+  std::shared_ptr<const LimitSettings> limits;
+  std::shared_ptr<const AuthSettings> auth;
+  std::shared_ptr<const MirrorSettings> mirror;
+  std::shared_ptr<const HeaderSettings> headers;
+  std::shared_ptr<const ProxyTransformSettings> proxy_transform;
+  std::shared_ptr<const CacheSettings> cache;
+  std::shared_ptr<const BrowserSettings> browser;
+  std::shared_ptr<const StreamSettings> stream;  ///< of a server of the stream block; null in http
+  std::shared_ptr<const UserIdSettings> userid;
 
   // names
   std::shared_ptr<const ResolverSettings> resolver;  ///< null: the system's /etc/resolv.conf
@@ -270,6 +305,10 @@ struct Location {
   Program program;                            ///< set, if, rewrite, return, break; runs before access and WAF
   std::optional<ReturnAction> return_action;  ///< when the program is nothing but a return
   std::optional<ProxyPass> proxy_pass;
+  enum class Handler : std::uint8_t { files, empty_gif, stub_status };
+  Handler handler = Handler::files;                  ///< what answers where there is no proxy_pass
+  std::shared_ptr<const LimitExcept> limit_except;   ///< null: none
+  std::shared_ptr<const TryFiles> try_files;         ///< null: none; not inherited, as in nginx
   std::vector<std::unique_ptr<Location>> locations;  ///< nested
   std::uint32_t id = 0;                              ///< index into Config::locations
 };
@@ -331,6 +370,7 @@ struct Server {
 
 /// Options of one listening address; nginx's `listen` parameters.
 struct ListenOptions {
+  bool udp = false;  ///< datagrams; in stream only
   bool ssl = false;
   bool http2 = false;
   bool proxy_protocol = false;
@@ -352,7 +392,17 @@ struct Listener {
   Position position;
 };
 
-enum class BalanceMethod : std::uint8_t { round_robin, least_conn, ip_hash, hash, hash_consistent, random, random_two };
+enum class BalanceMethod : std::uint8_t {
+  round_robin,
+  least_conn,
+  least_time,
+  ip_hash,
+  hash,
+  hash_consistent,
+  random,
+  random_two,
+  random_two_least_time,
+};
 
 /// One `server` line of an upstream, or the target of an implicit one. Names are resolved while running.
 struct UpstreamServer {
@@ -365,10 +415,31 @@ struct UpstreamServer {
   Milliseconds fail_timeout{10000};
   std::uint32_t max_conns = 0;
   Milliseconds slow_start{0};
+  std::string route;   ///< what `sticky` knows it by; empty: the MD5 of its address
+  bool drain = false;  ///< only requests that `sticky` binds to it
   bool backup = false;
   bool down = false;
   bool resolve = false;
   Position position;
+};
+
+/// `sticky cookie | route | learn ...`.
+struct Sticky {
+  enum class Kind : std::uint8_t { cookie, route, learn };
+  Kind kind = Kind::cookie;
+  std::vector<ComplexValue> lookup;     ///< the first that is not empty names the server (route, cookie) or the session
+  std::string cookie;                   ///< name
+  std::optional<std::int64_t> expires;  ///< seconds; the greatest number is `max`
+  std::optional<ComplexValue> domain;
+  std::optional<ComplexValue> samesite;
+  std::string path;
+  bool httponly = false;
+  bool secure = false;
+  std::vector<ComplexValue> create;  ///< of `learn`: the first that is not empty names a new session
+  std::string zone;
+  ByteCount zone_size = 0;
+  Milliseconds timeout{600'000};
+  bool after_head = false;  ///< sessions are learned from the response's head, not from its end
 };
 
 struct Upstream {
@@ -376,6 +447,9 @@ struct Upstream {
   bool implicit = false;  ///< made from a proxy_pass URL
   BalanceMethod method = BalanceMethod::round_robin;
   std::optional<ComplexValue> hash_key;
+  bool least_time_whole = false;      ///< least_time by the last byte, not by the head
+  bool least_time_in_flight = false;  ///< requests that are not answered yet count
+  std::shared_ptr<const Sticky> sticky;
   std::vector<UpstreamServer> servers;
   std::uint32_t keepalive = 32;  ///< idle connections kept per event thread; 0 = none
   std::uint64_t keepalive_requests = 1000;
@@ -387,11 +461,32 @@ struct Upstream {
   Position position;
 };
 
+/// `limit_req_zone KEY zone=NAME:SIZE rate=RATE`.
+struct RequestZone {
+  std::string name;
+  ComplexValue key;
+  ByteCount size = 0;
+  std::uint64_t rate = 0;  ///< requests per 1000 seconds
+};
+
+/// `limit_conn_zone KEY zone=NAME:SIZE`.
+struct ConnectionZone {
+  std::string name;
+  ComplexValue key;
+  ByteCount size = 0;
+};
+
+/// The http block; or the stream block, whose servers stand on listeners and inherit settings the same way, and have no
+/// locations.
 struct Http {
   std::vector<std::unique_ptr<Server>> servers;
   std::vector<Upstream> upstreams;
   std::vector<Listener> listeners;
-  LocationSettings settings;  ///< the http level itself
+  LocationSettings settings;                        ///< the http level itself
+  std::shared_ptr<const CharsetMaps> charset_maps;  ///< null: none
+  std::vector<RequestZone> request_zones;
+  std::vector<ConnectionZone> connection_zones;
+  std::vector<cache::ZoneOptions> cache_zones;
 };
 
 /// The main and events contexts.
@@ -412,6 +507,13 @@ struct MainSettings {
   std::vector<std::string> env;
 };
 
+/// `limit_conn_zone KEY zone=NAME:SIZE` of the stream block.
+struct StreamZone {
+  std::string name;
+  ComplexValue key;
+  ByteCount size = 0;
+};
+
 struct SourceFile {
   std::string path;
   std::string text;
@@ -423,10 +525,14 @@ struct Config {
   Http http;
   std::vector<const Location*> locations;   ///< every location of every server, those of `if` too, by Location::id
   std::vector<std::string> user_variables;  ///< names of slots (named captures, set, map)
-  std::vector<std::unique_ptr<const VariableMap>>
-      variable_maps;                                       ///< by slot; null (or beyond the end): no map fills it
+  std::vector<std::unique_ptr<const ValueTable>>
+      variable_maps;  ///< by slot; null (or beyond the end): no table (map, geo ...) fills it
   std::vector<std::unique_ptr<const SourceFile>> sources;  ///< as read, in order of first use (-T)
   std::string prefix;                                      ///< what relative paths start from
+  Http stream;
+  std::vector<StreamZone> stream_zones;
+  std::vector<std::string> stream_variables;  ///< as user_variables, of the stream block
+  std::vector<std::unique_ptr<const ValueTable>> stream_variable_maps;
   std::uint64_t generation = 0;
 };
 

@@ -36,6 +36,9 @@ class Reporter {
   void warning(const Place& place, std::string_view text, std::string_view hint = {}) {
     add(LogLevel::warn, place, text, hint);
   }
+  void notice(const Place& place, std::string_view text, std::string_view hint = {}) {
+    add(LogLevel::notice, place, text, hint);
+  }
   [[nodiscard]] std::size_t error_count() const noexcept { return errors_; }
   /// All messages in the order of the text. Leaves the reporter empty.
   [[nodiscard]] std::vector<Diagnostic> take();

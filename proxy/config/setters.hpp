@@ -36,26 +36,42 @@ using OwnerOf = typename MemberOf<decltype(Member)>::Owner;
 template <auto Member>
 using ValueOf = typename MemberOf<decltype(Member)>::Value;
 
+/// A group of settings that levels share until one of them changes it: specialised beside the group's struct with
+/// `static constexpr auto member = &LocationSettings::NAME;`. A null member stands for the group's defaults.
+template <class Owner>
+struct GroupOf;
+template <>
+struct GroupOf<ProxySsl> {
+  static constexpr auto member = &LocationSettings::proxy_ssl;
+};
+template <class Owner>
+concept SettingsGroup = requires { GroupOf<Owner>::member; };
+
 template <class Owner>
 const Owner* read_target(const Level& level) {
   if constexpr (std::is_same_v<Owner, MainSettings>) return level.main;
   if constexpr (std::is_same_v<Owner, LocationSettings>) return level.settings;
   if constexpr (std::is_same_v<Owner, ServerSettings>) return level.server_settings;
   if constexpr (std::is_same_v<Owner, ServerSsl>) return level.server_settings ? &level.server_settings->ssl : nullptr;
-  if constexpr (std::is_same_v<Owner, ProxySsl>) return level.settings ? level.settings->proxy_ssl.get() : nullptr;
   if constexpr (std::is_same_v<Owner, Location>) return level.location;
   if constexpr (std::is_same_v<Owner, Upstream>) return level.upstream;
+  if constexpr (SettingsGroup<Owner>) {
+    if (level.settings == nullptr) return nullptr;
+    static const Owner kDefaults{};
+    const auto& group = level.settings->*GroupOf<Owner>::member;
+    return group ? group.get() : &kDefaults;
+  }
 }
 
-/// The object to change; shared ones are copied first, once for each level.
+/// The object to change; a group is copied first, once for each level.
 template <class Owner>
 Owner& target(Level& level) {
-  if constexpr (std::is_same_v<Owner, ProxySsl>) {
-    if (!level.owns_proxy_ssl) {
-      level.settings->proxy_ssl = std::make_shared<ProxySsl>(*level.settings->proxy_ssl);
-      level.owns_proxy_ssl = true;
+  if constexpr (SettingsGroup<Owner>) {
+    auto& group = level.settings->*GroupOf<Owner>::member;
+    if (level.own_groups.insert(&group).second) {
+      group = group ? std::make_shared<Owner>(*group) : std::make_shared<Owner>();
     }
-    return const_cast<ProxySsl&>(*level.settings->proxy_ssl);  // made just above, as a non-const object
+    return const_cast<Owner&>(*group);  // made just above, as a non-const object
   } else {
     return const_cast<Owner&>(*read_target<Owner>(level));
   }
@@ -219,6 +235,24 @@ constexpr Action value() {
             return value == nullptr ? "" : value->source();
           },
           "STRING"};
+}
+
+/// Any number of values with variables; a list of them.
+template <auto Member>
+constexpr Action values() {
+  return {[](const Use& use) {
+            auto& list = slot<Member>(use);
+            if (use.first) list.clear();
+            for (std::size_t i = 1; i <= use.count(); ++i) list.push_back(read_value(use, i));
+          },
+          [](const Level& level) {
+            std::string text;
+            const auto* list = shown<Member>(level);
+            if (list == nullptr) return text;
+            for (const auto& value : *list) text += (text.empty() ? "" : " ") + value.source();
+            return text;
+          },
+          "STRING ..."};
 }
 
 template <class T, std::size_t N>

@@ -72,7 +72,11 @@ class Reader::Parser {
         statement.has_block = true;
         const auto outer = opened_;
         opened_ = line_;
-        statement.block = statements(depth + 1);
+        if (statement.name().ends_with("_by_lua_block")) {
+          skip_lua_block();
+        } else {
+          statement.block = statements(depth + 1);
+        }
         opened_ = outer;
       }
       if (statement.name() == "include" && !statement.has_block && statement.argument_count() == 1) {
@@ -108,6 +112,49 @@ class Reader::Parser {
         return;
       }
     }
+  }
+
+  // Behind the "{" of a block that holds Lua instead of statements (OpenResty): on to behind its "}". Braces in Lua's
+  // strings, long brackets and comments don't count.
+  void skip_lua_block() {
+    for (std::size_t open = 1; more(); ++at_) {
+      const char c = text_[at_];
+      if (c == '\n') newline();
+      if (c == '{') ++open;
+      if (c == '}' && --open == 0) {
+        ++at_;
+        return;
+      }
+      if (c == '"' || c == '\'') skip_lua_string(c);
+      const bool comment = text_.substr(at_).starts_with("--");
+      if (comment) at_ += 2;
+      if ((comment || c == '[') && !skip_lua_long_bracket() && comment) {
+        while (more() && text_[at_] != '\n') ++at_;
+        --at_;
+      }
+    }
+    fail("unexpected end of file, expecting \"}\"");
+  }
+  void skip_lua_string(char quote) {
+    for (++at_; more() && text_[at_] != quote && text_[at_] != '\n'; ++at_) {
+      if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
+    }
+    --at_;
+    if (more() && at_ + 1 < text_.size() && text_[at_ + 1] == quote) ++at_;
+  }
+  // At "[[", "[=[" ...: on to the last character of the matching close.
+  bool skip_lua_long_bracket() {
+    std::size_t level = at_ + 1;
+    if (!more() || text_[at_] != '[') return false;
+    while (level < text_.size() && text_[level] == '=') ++level;
+    if (level >= text_.size() || text_[level] != '[') return false;
+    const std::string close = "]" + std::string(level - at_ - 1, '=') + "]";
+    const auto end = text_.find(close, level);
+    const auto last = end == std::string_view::npos ? text_.size() - 1 : end + close.size() - 1;
+    for (; at_ < last; ++at_) {
+      if (text_[at_] == '\n') newline();
+    }
+    return true;
   }
 
   // Behind a syntax error: on to the end of the broken statement, its block included.

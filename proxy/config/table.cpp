@@ -13,9 +13,13 @@ struct Table {
   std::vector<std::string_view> names;
 
   Table() {
-    for (const auto part : {main_directives(), http_directives(), proxy_directives(), upstream_directives(),
-                            access_directives(), rewrite_directives(), ssl_directives(), log_directives(),
-                            waf_directives(), tuning_directives(), refused_directives()}) {
+    for (const auto part :
+         {main_directives(),   http_directives(),        proxy_directives(),    proxy_transform_directives(),
+          cache_directives(),  browser_directives(),     upstream_directives(), access_directives(),
+          file_directives(),   body_filter_directives(), limit_directives(),    auth_directives(),
+          userid_directives(), rewrite_directives(),     ssl_directives(),      protocol_directives(),
+          log_directives(),    waf_directives(),         stream_directives(),   tuning_directives(),
+          refused_directives()}) {
       rows.insert(rows.end(), part.begin(), part.end());
     }
     for (const auto& row : rows) {
@@ -77,7 +81,10 @@ std::string context_names(std::uint32_t contexts) {
                                                                    {kUpstream, "upstream"},
                                                                    {kServerIf, "if in server"},
                                                                    {kLocationIf, "if in location"},
-                                                                   {kLimitExcept, "limit_except"}};
+                                                                   {kLimitExcept, "limit_except"},
+                                                                   {kStream, "stream"},
+                                                                   {kStreamServer, "server in stream"},
+                                                                   {kStreamUpstream, "upstream in stream"}};
   std::string result;
   for (const auto& [bit, name] : kNames) {
     if ((contexts & bit) != 0) result += (result.empty() ? "" : ", ") + std::string(name);

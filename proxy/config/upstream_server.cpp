@@ -11,16 +11,25 @@
 namespace gatehouse::config {
 namespace {
 
+constexpr std::size_t kLongestRoute = 32;  // nginx's NGX_HTTP_UPSTREAM_SID_LEN
+
 [[noreturn]] void bad_parameter(const Use& use, std::size_t word) {
-  constexpr std::array<std::string_view, 9> kNames{
-      "weight=", "max_fails=", "fail_timeout=", "max_conns=", "slow_start=", "backup", "down", "resolve", "service="};
+  constexpr std::array<std::string_view, 11> kNames{"weight=",     "max_fails=", "fail_timeout=", "max_conns=",
+                                                    "slow_start=", "route=",     "backup",        "down",
+                                                    "drain",       "resolve",    "service="};
   throw Invalid{fmt::format("invalid parameter \"{}\"", use[word]), word, did_you_mean(use[word], kNames)};
 }
 
 bool spreads_by_key(BalanceMethod method) {
   return method == BalanceMethod::ip_hash || method == BalanceMethod::hash ||
          method == BalanceMethod::hash_consistent || method == BalanceMethod::random ||
-         method == BalanceMethod::random_two;
+         method == BalanceMethod::random_two || method == BalanceMethod::random_two_least_time;
+}
+
+// With a key or at random, the share of a server can't grow slowly.
+void refuse_with_keys(const Use& use, std::size_t word, std::string_view name) {
+  if (!spreads_by_key(use.level.upstream->method)) return;
+  throw Invalid{fmt::format("balancing method does not support parameter \"{}\"", name), word, {}};
 }
 
 void read_parameter(const Use& use, std::size_t word, UpstreamServer& server) {
@@ -31,6 +40,7 @@ void read_parameter(const Use& use, std::size_t word, UpstreamServer& server) {
   const auto number = parse_number(value);
   const bool fits = number && *number <= std::numeric_limits<std::int32_t>::max();
   const auto time = parse_time(value, TimeUnit::seconds);
+  const bool http = use.level.context == kUpstream;
   if (name == "weight" && fits && *number > 0) {
     server.weight = static_cast<std::uint32_t>(*number);
   } else if (name == "max_fails" && fits) {
@@ -40,11 +50,16 @@ void read_parameter(const Use& use, std::size_t word, UpstreamServer& server) {
   } else if (name == "fail_timeout" && time) {
     server.fail_timeout = *time;
   } else if (name == "slow_start" && time) {
+    refuse_with_keys(use, word, name);
     server.slow_start = *time;
+  } else if (name == "route" && http && !value.empty()) {
+    if (value.size() > kLongestRoute)
+      throw Invalid{fmt::format("invalid route \"{}\"", value), word, "32 bytes at most"};
+    server.route = value;
+  } else if (text == "drain" && http) {
+    server.drain = true;
   } else if (text == "backup") {
-    if (spreads_by_key(use.level.upstream->method)) {
-      throw Invalid{fmt::format("balancing method does not support parameter \"{}\"", text), word, {}};
-    }
+    refuse_with_keys(use, word, text);
     server.backup = true;
   } else if (text == "down") {
     server.down = true;
@@ -67,6 +82,9 @@ void set_upstream_server(const Use& use) {
     const bool url = use[1].find("://") != std::string::npos;
     throw Invalid{fmt::format("{} in upstream \"{}\"", error, use[1]), 1,
                   url ? "a server is host:port; the scheme stands in proxy_pass" : ""};
+  }
+  if (use.level.context == kStreamUpstream && !endpoint->port && !endpoint->unix_socket) {
+    throw Invalid{fmt::format("no port in upstream \"{}\"", use[1]), 1, "a server is host:port"};
   }
   server.host = endpoint->host;
   server.port = endpoint->unix_socket ? 0 : endpoint->port.value_or(80);

@@ -1,5 +1,6 @@
 #include "proxy/exchange/access_log.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "proxy/exchange/exchange.hpp"
@@ -9,6 +10,8 @@ namespace gatehouse::exchange {
 namespace {
 
 constexpr Milliseconds kDelay{20};
+constexpr ByteCount kMostReserved = 64 * 1024;  // a larger buffer grows as it is used
+constexpr ByteCount kLineRoom = 4096;
 constexpr char kHex[] = "0123456789ABCDEF";
 
 // nginx's default escaping: '"', '\' and bytes outside 32..126 as \xXX.
@@ -49,9 +52,9 @@ void append_json(std::string& out, std::string_view value) {
   }
 }
 
-void append_value(std::string& out, const config::VariableRef& variable, config::LogFormat::Escape escape,
-                  Exchange& exchange) {
-  const auto value = evaluate(variable, exchange);
+}  // namespace
+
+void append_log_value(std::string& out, std::optional<std::string_view> value, config::LogFormat::Escape escape) {
   switch (escape) {
     case config::LogFormat::Escape::standard:
       if (value)
@@ -71,6 +74,8 @@ void append_value(std::string& out, const config::VariableRef& variable, config:
   }
 }
 
+namespace {
+
 std::shared_ptr<LogFile> open_variable_path(const config::AccessLogTarget& target, Exchange& exchange) {
   try {
     return std::make_shared<LogFile>(std::string(evaluate(target.path, exchange)));
@@ -82,7 +87,12 @@ std::shared_ptr<LogFile> open_variable_path(const config::AccessLogTarget& targe
 
 }  // namespace
 
-std::string& AccessLogBuffers::line_buffer(const std::shared_ptr<LogFile>& file) { return buffers_[file]; }
+std::string& AccessLogBuffers::line_buffer(const std::shared_ptr<LogFile>& file, ByteCount limit) {
+  const auto [entry, made] = buffers_.try_emplace(file);
+  // The last line stands beyond the limit.
+  if (made) entry->second.reserve(std::min(limit, kMostReserved) + kLineRoom);
+  return entry->second;
+}
 
 void AccessLogBuffers::finish_line(const std::shared_ptr<LogFile>& file, ByteCount limit, Milliseconds delay) {
   std::string& buffer = buffers_[file];
@@ -120,10 +130,10 @@ void write_access_log(Exchange& exchange) {
       if (!opened) continue;
       file = &opened;
     }
-    std::string& line = exchange.thread.access_logs.line_buffer(*file);
+    std::string& line = exchange.thread.access_logs.line_buffer(*file, target.buffer);
     for (const auto& piece : target.format->text.pieces()) {
       if (piece.variable)
-        append_value(line, *piece.variable, target.format->escape, exchange);
+        append_log_value(line, evaluate(*piece.variable, exchange), target.format->escape);
       else
         line.append(piece.literal);
     }

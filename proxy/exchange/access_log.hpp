@@ -2,12 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include "proxy/base/log.hpp"
 #include "proxy/base/units.hpp"
+#include "proxy/config/model.hpp"
 #include "proxy/io/reactor.hpp"
 
 namespace gatehouse::exchange {
@@ -23,8 +25,9 @@ class AccessLogBuffers {
   AccessLogBuffers(const AccessLogBuffers&) = delete;
   AccessLogBuffers& operator=(const AccessLogBuffers&) = delete;
 
-  /// The buffer that a line for `file` is appended to; call finish_line() when it ends with its '\n'.
-  [[nodiscard]] std::string& line_buffer(const std::shared_ptr<LogFile>& file);
+  /// The buffer that a line for `file` is appended to; call finish_line() when it ends with its '\n'. `limit` is the target's
+  /// buffer: room for it is taken at once, so that no line has to make any.
+  [[nodiscard]] std::string& line_buffer(const std::shared_ptr<LogFile>& file, ByteCount limit);
   void finish_line(const std::shared_ptr<LogFile>& file, ByteCount limit, Milliseconds delay);
   /// Writes everything now.
   void flush() noexcept;
@@ -39,6 +42,9 @@ class AccessLogBuffers {
   FlushTimer flush_timer_;
   std::unordered_map<std::shared_ptr<LogFile>, std::string> buffers_;
 };
+
+/// Appends one value of a line, escaped as the format says; nothing is "-" (not in JSON).
+void append_log_value(std::string& out, std::optional<std::string_view> value, config::LogFormat::Escape escape);
 
 /// Writes the exchange's lines to every target of its place.
 void write_access_log(Exchange& exchange);

@@ -36,6 +36,8 @@ class Downstream {
   [[nodiscard]] virtual io::Task<Result<std::string_view>> read_body() = 0;
   /// Whether read_body() has nothing more to give: the body ended, or there is none.
   [[nodiscard]] virtual bool body_finished() const noexcept = 0;
+  /// The whole rest of the body has been received: reading it waits for nothing.
+  [[nodiscard]] virtual bool body_at_hand() const noexcept { return body_finished(); }
   /// Ends a read_body() that waits in another coroutine with Reason::canceled.
   virtual void cancel_read_body() noexcept = 0;
   /// Trailer fields of a finished chunked request body.
@@ -71,6 +73,7 @@ class Downstream {
   virtual void close_after_response() noexcept = 0;
   /// Cuts the response: nothing more is sent and the connection is reset, so that the client sees that it is incomplete.
   virtual void abort() noexcept = 0;
+  [[nodiscard]] virtual bool aborted() const noexcept = 0;
 };
 
 }  // namespace gatehouse::exchange

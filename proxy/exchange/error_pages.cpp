@@ -6,6 +6,7 @@
 
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/exchange/filters/routing.hpp"
+#include "proxy/exchange/response_output.hpp"
 #include "proxy/exchange/variables.hpp"
 #include "proxy/http/local_reply.hpp"
 #include "proxy/http/status.hpp"
@@ -31,6 +32,9 @@ void forget_answer(Exchange& exchange) {
   exchange.local_body = {};
   exchange.error_status = 0;
   exchange.response = {};
+  exchange.output.reset();
+  exchange.allow_ranges = false;
+  exchange.told_vary = false;
   exchange.decided.reset();
   exchange.upstream_url = {};
   exchange.upstream_group_ended = !exchange.tries.empty();
@@ -67,6 +71,7 @@ bool redirect_internally(Exchange& exchange, std::string_view path, std::string_
   exchange.raw_target_valid = false;
   exchange.location_prefix_valid = true;
   exchange.resume = Resume::server;
+  exchange.redirected = true;
   enter(exchange, exchange.server->root);
   return true;
 }
@@ -81,6 +86,7 @@ bool redirect_to_named(Exchange& exchange, std::string_view name) {
   forget_answer(exchange);
   exchange.internal = true;
   exchange.resume = Resume::location;
+  exchange.redirected = true;
   enter(exchange, *location);
   return true;
 }

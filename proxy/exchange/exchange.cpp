@@ -1,12 +1,17 @@
 #include "proxy/exchange/exchange.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include "proxy/exchange/caching/cache_use.hpp"
+#include "proxy/exchange/limit_zones.hpp"
 #include "proxy/exchange/response_filters.hpp"
+#include "proxy/exchange/response_output.hpp"
+#include "proxy/exchange/subrequest.hpp"
 #include "proxy/exchange/waf_gate.hpp"
 #include "proxy/http/local_reply.hpp"
 
@@ -70,7 +75,9 @@ Exchange::Exchange(ThreadState& thread_, std::shared_ptr<const ThreadGeneration>
       started(thread_.reactor.now()),
       started_wall_ms(thread_.reactor.wall_milliseconds()) {}
 
-Exchange::~Exchange() = default;
+Exchange::~Exchange() {
+  if (!body.memory().empty()) thread.give_string(body.take_memory());
+}
 
 void Exchange::set_variable(std::uint16_t slot, std::string_view value) {
   if (slot >= user_variables.size()) user_variables.resize(generation->shared->config->user_variables.size());
@@ -79,6 +86,12 @@ void Exchange::set_variable(std::uint16_t slot, std::string_view value) {
 
 const ErrorLog& Exchange::error_log() const noexcept {
   return route != nullptr ? *route->error_log : *generation->shared->error_log;
+}
+
+void Exchange::log_errno(std::string_view call, std::string_view file) const {
+  const int code = errno;
+  log(LogLevel::crit,
+      fmt::format("{} \"{}\" failed ({}: {})", call, file, code, std::generic_category().message(code)));
 }
 
 void Exchange::log(LogLevel level, std::string_view text) const {

@@ -27,6 +27,10 @@
 namespace gatehouse::exchange {
 
 class WafGate;
+class ResponseOutput;
+class BackgroundSubrequests;
+class ConnectionLeases;
+struct CacheUse;
 
 /// One attempt at an upstream peer, as $upstream_* tell it. Times are -1 while not reached.
 struct UpstreamTry {
@@ -84,6 +88,9 @@ struct Exchange {
   boost::container::small_vector<std::string_view, 4> user_variables;
   std::uint8_t map_depth = 0;  ///< maps being evaluated: one that needs itself must end
 
+  /// The exchange that asked for this one (auth_request, mirror, addition); null: a client did. It outlives this one.
+  Exchange* parent = nullptr;
+
   // Rewriting and internal redirects, as nginx's flags of the same meaning.
   static constexpr std::uint8_t kMostUriChanges = 10;
   http::Method method;           ///< the client's, or GET in an error page
@@ -99,6 +106,15 @@ struct Exchange {
   int error_status = 0;   ///< the local reply is one that error_page may replace: its code, private ones as they are
   int forced_status = 0;  ///< what error_page makes of the next answer's status; 0: nothing
   bool real_address_found = false;
+  bool redirected = false;  ///< the phases begin again: at `resume`
+
+  // Limits and access, once for an exchange whatever becomes of its URI.
+  std::string_view limit_req_status;                  ///< $limit_req_status
+  std::string_view limit_conn_status;                 ///< $limit_conn_status
+  std::unique_ptr<ConnectionLeases> leases;           ///< places that limit_conn counts
+  std::unique_ptr<BackgroundSubrequests> background;  ///< that end before the exchange does
+  std::string_view secure_link_expires;               ///< $secure_link_expires
+  std::string_view challenge;  ///< WWW-Authenticate of a refusal, which stays whatever page tells of it
 
   // Who asks.
   SocketAddress client;        ///< after real_ip
@@ -109,8 +125,23 @@ struct Exchange {
 
   // The response.
   ResponseHeadOut response;
-  std::string_view local_body;   ///< of a local reply
-  bool local = false;            ///< the response is made here
+  std::string_view local_body;              ///< of a local reply
+  bool local = false;                       ///< the response is made here
+  std::unique_ptr<ResponseOutput> output;   ///< filters at work; null: none
+  bool allow_ranges = false;                ///< the body's bytes may be taken in ranges
+  bool flush_each_piece = false;            ///< what an upstream sent must not wait in a filter
+  bool told_vary = false;                   ///< the head has Vary: Accept-Encoding
+  std::string_view range_refused;           ///< Content-Range of a 416
+  std::optional<std::uint64_t> limit_rate;  ///< bytes per second, by `set $limit_rate` or X-Accel-Limit-Rate
+  std::unique_ptr<http::Fields> carried;    ///< fields of a response that redirected here (X-Accel-Redirect)
+  std::string_view user_id;                 ///< Set-Cookie of userid
+  std::string_view user_id_set;             ///< $uid_set
+  std::string_view sticky_cookie;           ///< Set-Cookie of `sticky cookie`, for the peer that was picked last
+  std::string_view accel_charset;           ///< X-Accel-Charset
+  std::string_view accel_type;              ///< Content-Type of a response that redirected to a file (X-Accel-Redirect)
+  std::uint64_t gzip_in = 0;                ///< bytes before and behind gzip, for $gzip_ratio
+  std::uint64_t gzip_out = 0;
+  bool answered_whole = false;   ///< known once it is over: the log tells
   Reason reason = Reason::none;  ///< why the exchange ended otherwise than by an upstream's answer
   std::string_view detail;       ///< more on `reason` for the log, in the arena
 
@@ -122,7 +153,10 @@ struct Exchange {
   bool upstream_group_ended = false;  ///< the next try belongs to another proxy_pass: " : " in $upstream_*
   io::ReadBuffer upstream_head;       ///< the upstream's head as received; kept until the log line is written
   std::optional<http::ResponseParser> upstream_parser;  ///< views into it
+  std::unique_ptr<http::Fields> upstream_trailers;      ///< in the arena; null: none came
   const http::Fields* upstream_fields = nullptr;        ///< of the parser; null until a head was received
+
+  std::unique_ptr<CacheUse> cache;  ///< of the current proxy_pass; null: no cache has a part in it
 
   // The WAF.
   std::unique_ptr<WafGate> waf;
@@ -135,6 +169,8 @@ struct Exchange {
 
   [[nodiscard]] const config::LocationSettings& settings() const noexcept { return route->location->settings; }
   [[nodiscard]] TimePoint now() const noexcept { return thread.reactor.now(); }
+  /// Seconds since 1970.
+  [[nodiscard]] std::int64_t wall_seconds() const noexcept { return thread.reactor.wall_milliseconds() / 1000; }
   [[nodiscard]] bool is_head() const noexcept { return head.method == http::Method::head; }
   /// The value of a slot; makes room when it is the first. `value` is never "nothing", empty is a value too.
   void set_variable(std::uint16_t slot, std::string_view value);
@@ -145,6 +181,8 @@ struct Exchange {
 
   /// Logs to the error log of the request's place, with nginx's trailing context (client, server, request, upstream, host).
   void log(LogLevel level, std::string_view text) const;
+  /// Logs `CALL "FILE" failed (errno: its text)` at [crit]; errno is read first.
+  void log_errno(std::string_view call, std::string_view file) const;
   [[nodiscard]] const ErrorLog& error_log() const noexcept;
 
   /// Makes the response a local reply with nginx's page for `status`; `why` goes to the log and the metrics.

@@ -1,10 +1,16 @@
 #include "proxy/exchange/generation.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
 #include <iterator>
 #include <string_view>
+#include <system_error>
 
 #include <fmt/format.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "proxy/exchange/generation_tls.hpp"
 #include "proxy/exchange/waf_overlay.hpp"
@@ -78,6 +84,23 @@ bool may_use_tls(const config::Location& location) {
   return location.proxy_pass && (location.proxy_pass->tls || location.proxy_pass->target);
 }
 
+// The folder of a zone, for whoever the worker will be.
+void make_zone_folder(const std::string& path, const config::MainSettings& main) {
+  std::error_code error;
+  const bool made = std::filesystem::create_directories(path, error);
+  if (error)
+    throw std::runtime_error(fmt::format("mkdir() \"{}\" failed ({}: {})", path, error.value(), error.message()));
+  if (!std::filesystem::is_directory(path)) throw std::runtime_error(fmt::format("\"{}\" is not a directory", path));
+  if (!made) return;
+  ::chmod(path.c_str(), 0700);
+  if (::geteuid() != 0 || main.user.empty()) return;
+  const passwd* const user = ::getpwnam(main.user.c_str());
+  if (user != nullptr && ::chown(path.c_str(), user->pw_uid, user->pw_gid) != 0) {
+    throw std::runtime_error(
+        fmt::format("chown() \"{}\" failed ({}: {})", path, errno, std::generic_category().message(errno)));
+  }
+}
+
 class Builder {
  public:
   Builder(std::shared_ptr<const config::Config> config, SharedState& shared, std::vector<std::string>& notes)
@@ -94,6 +117,9 @@ class Builder {
   void build_servers();
   void build_listeners();
   void keep_new_notices();
+  void find_zones();
+  void find_cache_zones();
+  void find_sticky_zones();
   void build_locations(const config::Server& server, const config::Location& location);
   LocationRuntime build_location(const config::Server& server, const config::Location& location);
   std::shared_ptr<const certs::ServerContext> build_server_tls(const config::Server& server);
@@ -140,7 +166,11 @@ std::shared_ptr<const Generation> Builder::build() {
   for (std::size_t i = 0; i < upstreams.size(); ++i) {
     if (!upstreams[i].implicit) result_->upstream_by_name.emplace(upstreams[i].name, i);
   }
+  for (const auto& zone : config_->http.cache_zones) attempt([&] { make_zone_folder(zone.path, config_->main); });
   if (!errors_.empty()) throw GenerationError(std::move(errors_));
+  find_zones();
+  find_cache_zones();
+  find_sticky_zones();
   keep_new_notices();
   return std::move(result_);
 }
@@ -205,6 +235,8 @@ LocationRuntime Builder::build_location(const config::Server& server, const conf
   runtime.upstream_headers = upstream_headers(*settings.proxy_set_header);
   for (const auto& name : *settings.proxy_hide_header) add_name(runtime.hidden, runtime.hidden_names, name);
   runtime.metrics_route = metrics_route(server, location);
+  runtime.shapes_output = settings.compression || settings.body_filters || settings.headers;
+  runtime.guards = settings.limits || settings.auth || settings.mirror || location.limit_except;
   return runtime;
 }
 
@@ -224,8 +256,7 @@ std::vector<std::shared_ptr<LogFile>> Builder::access_log(const std::vector<conf
       continue;
     }
     const std::string path(target.path.constant());
-    if (path.starts_with("syslog:")) throw std::runtime_error("access_log \"" + path + "\": syslog is not supported");
-    files.push_back(shared_.log_files.open(path));
+    files.push_back(shared_.log_files.open(path, target.gzip_level));
   }
   return files;
 }
@@ -311,6 +342,62 @@ Builder::ClientTls Builder::client_tls(const std::shared_ptr<const config::Proxy
   return client_tls_[ssl.get()] = {*built, identity};
 }
 
+// A zone goes on over a reload while nothing of it changes: its index is not read anew.
+void Builder::find_cache_zones() {
+  std::map<std::string, std::shared_ptr<cache::Zone>> zones;
+  for (const auto& options : config_->http.cache_zones) {
+    const auto known = shared_.cache_zones.find(options.name);
+    auto found = known != shared_.cache_zones.end() && known->second->options() == options
+                     ? known->second
+                     : std::make_shared<cache::Zone>(options);
+    zones.emplace(options.name, found);
+    result_->cache_zones.push_back(std::move(found));
+  }
+  shared_.cache_zones = std::move(zones);
+}
+
+// Sessions outlive a reload that leaves their zone as it is.
+void Builder::find_sticky_zones() {
+  std::map<std::string, std::shared_ptr<upstream::StickySessions>> kept;
+  for (const auto& upstream : config_->http.upstreams) {
+    if (!upstream.sticky || upstream.sticky->kind != config::Sticky::Kind::learn) continue;
+    const config::Sticky& sticky = *upstream.sticky;
+    const std::string key =
+        fmt::format("{} {} {} {}", upstream.name, sticky.zone, sticky.zone_size, sticky.timeout.count());
+    const auto known = shared_.sticky_sessions.find(key);
+    auto sessions = known != shared_.sticky_sessions.end()
+                        ? known->second
+                        : std::make_shared<upstream::StickySessions>(sticky.zone_size, sticky.timeout);
+    kept.emplace(key, sessions);
+    result_->sticky_sessions.emplace(sticky.zone, std::move(sessions));
+  }
+  shared_.sticky_sessions = std::move(kept);
+}
+
+// A zone is kept over a reload while its name, key, size and rate stay: what it has counted goes on to count.
+void Builder::find_zones() {
+  std::map<std::string, std::shared_ptr<RequestLimitZone>> requests;
+  for (const auto& zone : config_->http.request_zones) {
+    const std::string key = fmt::format("{} {} {} {}", zone.name, zone.size, zone.rate, zone.key.source());
+    const auto known = shared_.request_zones.find(key);
+    auto found =
+        known != shared_.request_zones.end() ? known->second : std::make_shared<RequestLimitZone>(zone.size, zone.rate);
+    requests[key] = found;
+    result_->request_zones.push_back(std::move(found));
+  }
+  std::map<std::string, std::shared_ptr<ConnectionLimitZone>> connections;
+  for (const auto& zone : config_->http.connection_zones) {
+    const std::string key = fmt::format("{} {} {}", zone.name, zone.size, zone.key.source());
+    const auto known = shared_.connection_zones.find(key);
+    auto found =
+        known != shared_.connection_zones.end() ? known->second : std::make_shared<ConnectionLimitZone>(zone.size);
+    connections[key] = found;
+    result_->connection_zones.push_back(std::move(found));
+  }
+  shared_.request_zones = std::move(requests);
+  shared_.connection_zones = std::move(connections);
+}
+
 std::uint32_t Builder::metrics_route(const config::Server& server, const config::Location& location) {
   std::string name = server.name.empty() ? "_" : server.name;
   const auto next = static_cast<std::uint32_t>(result_->routes.size());
@@ -334,13 +421,14 @@ std::shared_ptr<const ErrorLog> open_error_log(const std::vector<config::ErrorLo
                                                const std::string& fallback) {
   std::vector<ErrorLog::Target> opened;
   for (const auto& target : targets) {
-    if (target.path.starts_with("syslog:") || target.path.starts_with("memory:")) {
-      throw std::runtime_error(fmt::format("error_log \"{}\": only files and stderr are supported", target.path));
-    }
     opened.push_back({files.open(target.path), target.level});
   }
   if (opened.empty()) opened.push_back({files.open(fallback), LogLevel::error});
   return std::make_shared<const ErrorLog>(std::move(opened));
+}
+
+void begin_serving(const Generation& generation) {
+  for (const auto& zone : generation.cache_zones) zone->start(generation.error_log);
 }
 
 std::shared_ptr<const Generation> build_generation(std::shared_ptr<const config::Config> config, SharedState& shared,

@@ -16,11 +16,14 @@
 #include "certs/server_context.hpp"
 #include "certs/shared_tls_state.hpp"
 #include "proxy/base/log.hpp"
+#include "proxy/cache/zone.hpp"
 #include "proxy/config/model.hpp"
+#include "proxy/exchange/limit_zones.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/request_parser.hpp"
 #include "proxy/route/location_tree.hpp"
 #include "proxy/route/server_names.hpp"
+#include "proxy/upstream/sticky_sessions.hpp"
 #include "waf/fast_path_cache.hpp"
 #include "waf/overlay.hpp"
 #include "waf/rule_set.hpp"
@@ -52,6 +55,8 @@ struct LocationRuntime {
   http::FieldIdSet hidden;                ///< response fields that proxy_hide_header names
   std::vector<std::string> hidden_names;  ///< such names without a row, lower case
   std::uint32_t metrics_route = 0;        ///< index into Generation::routes
+  bool shapes_output = false;             ///< a filter or a rate may act on responses of the place
+  bool guards = false;                    ///< the place has access rules, limits or copies beyond the plain ones
 };
 
 /// What is made ready for one server block.
@@ -81,8 +86,12 @@ struct Generation {
   std::vector<ServerRuntime> servers;      ///< by Server::id
   std::vector<ListenerRuntime> listeners;  ///< as Http::listeners
   std::vector<MetricsRoute> routes;
-  std::shared_ptr<const ErrorLog> error_log;  ///< of the main context
-  std::vector<std::string> notices;           ///< for the log at level notice, once it serves
+  std::vector<std::shared_ptr<RequestLimitZone>> request_zones;                      ///< as Http::request_zones
+  std::vector<std::shared_ptr<ConnectionLimitZone>> connection_zones;                ///< as Http::connection_zones
+  std::vector<std::shared_ptr<cache::Zone>> cache_zones;                             ///< as Http::cache_zones
+  std::map<std::string, std::shared_ptr<upstream::StickySessions>> sticky_sessions;  ///< by zone
+  std::shared_ptr<const ErrorLog> error_log;                                         ///< of the main context
+  std::vector<std::string> notices;  ///< for the log at level notice, once it serves
   std::unordered_map<SocketAddress, std::size_t> listener_by_address;
   std::unordered_map<std::string, std::size_t> upstream_by_name;  ///< index into Http::upstreams; explicit ones
 };
@@ -96,6 +105,12 @@ struct SharedState {
   certs::SharedTlsState tls;
   waf::RuleSetCache rule_sets;
   waf::FastPathCache fast_paths;
+  std::map<std::string, std::shared_ptr<RequestLimitZone>>
+      request_zones;  ///< kept over reloads while nothing of them changes
+  std::map<std::string, std::shared_ptr<ConnectionLimitZone>> connection_zones;
+  std::map<std::string, std::shared_ptr<cache::Zone>> cache_zones;
+  std::map<std::string, std::shared_ptr<upstream::StickySessions>>
+      sticky_sessions;         ///< by upstream, zone and its settings
   std::set<std::string> told;  ///< notices of the last generation, which are not repeated
   std::map<std::string, std::uint64_t> client_tls_identities;  ///< by settings and the contents of their files
 };
@@ -114,6 +129,9 @@ class GenerationError : public std::runtime_error {
 /// std::runtime_error when a file can't be opened.
 [[nodiscard]] std::shared_ptr<const ErrorLog> open_error_log(const std::vector<config::ErrorLogTarget>& targets,
                                                              LogFiles& files, const std::string& fallback);
+
+/// Begins what a generation does by itself once it serves: zones learn what is on disk. Call it after privileges were dropped.
+void begin_serving(const Generation& generation);
 
 /// Compiles `config`. Throws GenerationError; warnings are appended to `notes`. Takes up to a second with CRS: the loader's thread, never
 /// an event loop.

@@ -1,6 +1,7 @@
 #include "proxy/exchange/metrics.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace gatehouse::exchange {
 namespace {
@@ -60,6 +61,46 @@ void ThreadMetrics::count_rule_hit(std::int64_t rule_id, bool denied) {
   auto& slot = rule_hits_[key];
   slot = std::make_unique<Counter>();
   slot->add();
+}
+
+namespace {
+
+// Every thread's metrics, for what is told of the whole process.
+struct Everyone {
+  std::mutex mutex;
+  std::set<const ThreadMetrics*> threads;
+};
+Everyone& everyone() {
+  static Everyone instance;
+  return instance;
+}
+
+}  // namespace
+
+ThreadMetrics::ThreadMetrics() {
+  const std::lock_guard lock(everyone().mutex);
+  everyone().threads.insert(this);
+}
+
+ThreadMetrics::~ThreadMetrics() {
+  const std::lock_guard lock(everyone().mutex);
+  everyone().threads.erase(this);
+}
+
+ConnectionCounts connection_counts() {
+  ConnectionCounts counts;
+  const std::lock_guard lock(everyone().mutex);
+  for (const auto* metrics : everyone().threads) {
+    const std::uint64_t accepted = metrics->connections_accepted.value();
+    counts.accepted += accepted;
+    counts.active += accepted - std::min(accepted, metrics->connections_closed.value());
+    counts.waiting += metrics->connections_waiting.value();
+    const std::uint64_t begun = metrics->requests_begun.value();
+    counts.requests += begun;
+    counts.writing += begun - std::min(begun, metrics->requests_finished.value());
+  }
+  counts.reading = counts.active - std::min(counts.active, counts.waiting + counts.writing);
+  return counts;
 }
 
 }  // namespace gatehouse::exchange

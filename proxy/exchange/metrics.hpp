@@ -102,6 +102,11 @@ struct RouteKey {
 /// it reads.
 class ThreadMetrics {
  public:
+  ThreadMetrics();
+  ~ThreadMetrics();
+  ThreadMetrics(const ThreadMetrics&) = delete;
+  ThreadMetrics& operator=(const ThreadMetrics&) = delete;
+
   /// The route's counters; stable for the thread's life. Owner thread only, at a change of generation.
   [[nodiscard]] RouteMetrics& route(const RouteKey& key);
   /// Points the generation's route numbers to their counters. Owner thread only.
@@ -113,6 +118,8 @@ class ThreadMetrics {
   void count_rule_hit(std::int64_t rule_id, bool denied);
 
   Counter connections_accepted, connections_closed, connections_dropped;
+  Counter connections_waiting;                ///< idle between requests, now
+  Counter requests_begun, requests_finished;  ///< exchanges
   Counter handshakes_tls12_full, handshakes_tls12_resumed, handshakes_tls13_full, handshakes_tls13_resumed,
       handshakes_failed;
   Counter upstream_connections_opened, upstream_requests_reused, upstream_connect_failures, upstream_retries;
@@ -144,5 +151,11 @@ class ThreadMetrics {
   std::vector<RouteMetrics*> current_;
   std::map<std::pair<std::int64_t, bool>, std::unique_ptr<Counter>> rule_hits_;
 };
+
+/// Connections and requests of the whole process, as stub_status tells them.
+struct ConnectionCounts {
+  std::uint64_t accepted = 0, active = 0, reading = 0, writing = 0, waiting = 0, requests = 0;
+};
+[[nodiscard]] ConnectionCounts connection_counts();
 
 }  // namespace gatehouse::exchange

@@ -1,13 +1,14 @@
 #include "proxy/exchange/proxy_request.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
+#include "proxy/exchange/caching/cache_use.hpp"
 #include "proxy/exchange/variables.hpp"
 #include "proxy/http/chars.hpp"
 #include "proxy/http/semantics.hpp"
+#include "proxy/http/url.hpp"
 
 namespace gatehouse::exchange {
 namespace {
@@ -51,47 +52,10 @@ std::string_view replaced_uri(Exchange& exchange, std::string_view uri) {
   return with_args(exchange, rest.empty() ? uri : exchange.arena.concat(uri, rest));
 }
 
-struct Url {
-  bool tls = false;
-  std::string_view host;  ///< with brackets
-  std::string_view authority;
-  std::uint16_t port = 80;
-  bool has_port = false;
-  std::string_view uri;
-};
-
-std::optional<Url> parse_url(std::string_view text) {
-  Url url;
-  if (text.starts_with("https://")) {
-    url.tls = true;
-    url.port = 443;
-    text.remove_prefix(8);
-  } else if (text.starts_with("http://")) {
-    text.remove_prefix(7);
-  } else {
-    return std::nullopt;
-  }
-  const std::size_t end = std::min(text.find_first_of("/?"), text.size());
-  url.authority = text.substr(0, end);
-  url.uri = text.substr(end);
-  url.host = url.authority;
-  const std::size_t bracket = url.authority.rfind(']');
-  const std::size_t colon = url.authority.rfind(':');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    url.host = url.authority.substr(0, colon);
-    const std::string_view port = url.authority.substr(colon + 1);
-    const auto parsed = std::from_chars(port.data(), port.data() + port.size(), url.port);
-    if (parsed.ec != std::errc{} || parsed.ptr != port.data() + port.size() || url.port == 0) return std::nullopt;
-    url.has_port = true;
-  }
-  if (url.host.empty()) return std::nullopt;
-  return url;
-}
-
 // `proxy_pass` with variables: the result names an upstream block, an address, or a host to be resolved.
 Result<ProxyTarget> find_variable_target(Exchange& exchange, const config::ProxyPass& pass) {
   const std::string_view text = evaluate(*pass.target, exchange);
-  const auto url = parse_url(text);
+  const auto url = http::parse_url(text);
   if (!url) {
     exchange.log(LogLevel::error, fmt::format("invalid URL prefix in \"{}\"", text));
     return Error{Reason::bug};
@@ -133,6 +97,29 @@ bool is_replaced(const UpstreamHeaders& headers, const http::Field& field) {
                      [&](const std::string& name) { return http::iequals(name, field.name); });
 }
 
+// Conditions and ranges of the client's are for the stored response, not for the upstream (nginx's ngx_http_proxy_cache_headers).
+bool stays_with_cache(http::FieldId id) {
+  switch (id) {
+    case http::FieldId::if_match:
+    case http::FieldId::if_none_match:
+    case http::FieldId::if_modified_since:
+    case http::FieldId::if_unmodified_since:
+    case http::FieldId::if_range:
+    case http::FieldId::range: return true;
+    default: return false;
+  }
+}
+
+// What asks the upstream whether the expired entry is still valid, unless a rule of the place says something else.
+void append_validators(Exchange& exchange, std::string& out) {
+  const UpstreamHeaders& headers = exchange.route->upstream_headers;
+  const auto add = [&](http::FieldId id, std::string_view name, std::string_view value) {
+    if (!value.empty() && !headers.replaced.contains(id)) append_field(out, name, value);
+  };
+  add(http::FieldId::if_modified_since, "If-Modified-Since", cached_last_modified(exchange));
+  add(http::FieldId::if_none_match, "If-None-Match", cached_etag(exchange));
+}
+
 }  // namespace
 
 Result<ProxyTarget> find_target(Exchange& exchange) {
@@ -154,7 +141,11 @@ bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const Up
   const bool old_version = settings.proxy_http_version == 10;
   bool asks_upgrade = false;
 
-  out.append(settings.proxy_method ? evaluate(*settings.proxy_method, exchange) : exchange.method_text);
+  const bool for_cache = exchange.cache && exchange.cache->may_store;
+  const bool as_get = exchange.cache && exchange.cache->convert_head;
+  out.append(settings.proxy_method ? evaluate(*settings.proxy_method, exchange)
+             : as_get              ? std::string_view("GET")
+                                   : exchange.method_text);
   out.append(" ").append(target.uri).append(old_version ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
   if (headers.host == nullptr) append_field(out, "Host", exchange.proxy_host);
   for (const auto& rule : *settings.proxy_set_header) {
@@ -164,6 +155,7 @@ bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const Up
     append_field(out, rule.name, value);
     if (http::field_id(rule.name) == http::FieldId::upgrade) asks_upgrade = true;
   }
+  if (for_cache) append_validators(exchange, out);
   if (old_version && !headers.sends_connection) append_field(out, "Connection", "close");
   switch (body.kind) {
     case UpstreamBodyPlan::Kind::none:
@@ -185,7 +177,7 @@ bool write_upstream_head(Exchange& exchange, const ProxyTarget& target, const Up
           field.id == http::FieldId::expect) {
         continue;
       }
-      if (is_replaced(headers, field)) continue;
+      if (is_replaced(headers, field) || (for_cache && stays_with_cache(field.id))) continue;
       if (exchange.semantics.names_fields && http::is_nominated(fields, field)) continue;
       append_field(out, field.name, field.value);
     }

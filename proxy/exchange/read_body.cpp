@@ -6,10 +6,13 @@ void fail_reading_body(Exchange& exchange, Error error) {
   exchange.downstream.close_after_response();
   exchange.body_dropped = true;
   exchange.fail(error.reason, error.os_error == 0 ? std::string_view{} : exchange.arena.copy(describe(error)));
+  // 499 is for the log: one who ended his sending early is not answered, as in nginx, even if he still listens.
+  if (error.reason == Reason::client_closed) exchange.downstream.abort();
 }
 
 io::Task<Result<void>> collect_request_body(Exchange& exchange) {
   const auto& settings = exchange.settings();
+  if (exchange.body.empty()) exchange.body.give_memory(exchange.thread.take_string());
   while (!exchange.downstream.body_finished()) {
     auto reading = exchange.downstream.read_body();
     const auto piece = co_await reading;

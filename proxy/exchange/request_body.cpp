@@ -63,4 +63,10 @@ Result<std::size_t> RequestBody::read_at(std::uint64_t offset, char* into, std::
   }
 }
 
+void RequestBody::share(const RequestBody& other) {
+  memory_ = other.memory_;
+  spilled_ = other.spilled_;
+  if (other.fd_ >= 0) fd_ = ::fcntl(other.fd_, F_DUPFD_CLOEXEC, 3);
+}
+
 }  // namespace gatehouse::exchange

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/base/error.hpp"
@@ -34,8 +35,13 @@ class RequestBody {
   /// Reads up to `into`'s size from `offset` of a spilled body; 0 at the end. Error: spill_failed.
   [[nodiscard]] Result<std::size_t> read_at(std::uint64_t offset, char* into, std::size_t size) const;
 
-  /// Keeps the memory for the next exchange of the thread.
-  void swap_memory(std::string& other) noexcept { memory_.swap(other); }
+  /// Takes the same content as `other`, which is whole: a copy of what is in memory, the same file otherwise.
+  void share(const RequestBody& other);
+
+  /// An empty string whose capacity the body is to use; while the body is empty.
+  void give_memory(std::string memory) noexcept { memory_ = std::move(memory); }
+  /// The memory for another exchange; the body is over.
+  [[nodiscard]] std::string take_memory() noexcept { return std::exchange(memory_, {}); }
 
  private:
   [[nodiscard]] Result<void> write_all(std::string_view piece);

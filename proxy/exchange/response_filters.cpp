@@ -5,7 +5,15 @@
 
 #include <fmt/format.h>
 
+#include "proxy/config/settings/files.hpp"
+#include "proxy/config/settings/headers.hpp"
+#include "proxy/exchange/caching/cache_use.hpp"
+#include "proxy/exchange/response_output.hpp"
+#include "proxy/exchange/upstream_rewrites.hpp"
+#include "proxy/exchange/user_id.hpp"
 #include "proxy/exchange/variables.hpp"
+#include "proxy/http/conditional.hpp"
+#include "proxy/http/date.hpp"
 #include "proxy/http/local_reply.hpp"
 #include "proxy/http/semantics.hpp"
 #include "proxy/http/status.hpp"
@@ -27,23 +35,86 @@ void begin_head(Exchange& exchange, int status) {
   head.fields.add("Server",
                   http::server_name(settings.server_tokens ? http::ServerTokens::on : http::ServerTokens::off),
                   http::FieldId::server);
-  const auto date = exchange.thread.date.imf(exchange.thread.reactor.wall_milliseconds() / 1000);
+  const auto date = exchange.thread.date.imf(exchange.wall_seconds());
   head.fields.add("Date", exchange.arena.copy(date), http::FieldId::date);
+  if (exchange.carried) {
+    for (const auto& field : *exchange.carried) head.fields.add(field.name, field.value, field.id);
+  }
+}
+
+void set_expires(Exchange& exchange, const config::Expires& expires) {
+  using Kind = config::Expires::Kind;
+  http::Fields& fields = exchange.response.fields;
+  const auto set = [&](std::string_view date, std::string_view control) {
+    fields.set("Expires", date, http::FieldId::expires);
+    fields.set("Cache-Control", control, http::FieldId::cache_control);
+  };
+  const std::int64_t now = exchange.wall_seconds();
+  std::int64_t until = now + expires.seconds;
+  switch (expires.kind) {
+    case Kind::off: return;
+    case Kind::epoch: return set("Thu, 01 Jan 1970 00:00:01 GMT", "no-cache");
+    case Kind::max: return set("Thu, 31 Dec 2037 23:55:55 GMT", "max-age=315360000");
+    case Kind::access: break;
+    case Kind::modified: {
+      const auto modified = fields.value(http::FieldId::last_modified);
+      const auto since = modified ? http::parse_http_date(*modified) : std::nullopt;
+      if (since) until = *since + expires.seconds;
+      break;
+    }
+    case Kind::daily: {
+      // The next time that the day's clock shows it, here and now.
+      const std::time_t seconds = now;
+      std::tm local{};
+      localtime_r(&seconds, &local);
+      const std::int64_t clock = (local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec;
+      until = now - clock + expires.seconds;
+      if (until <= now) until += 24 * 60 * 60;
+      break;
+    }
+  }
+  const auto date = http::format_imf_date(until);
+  const bool past = until < now || (expires.kind != Kind::daily && expires.seconds < 0);
+  set(exchange.arena.copy(http::view(date)),
+      past ? "no-cache" : exchange.arena.copy(fmt::format("max-age={}", until - now)));
+}
+
+void apply_expires(Exchange& exchange) {
+  const auto& headers = exchange.settings().headers;
+  if (!headers || (!headers->expires && !headers->expires_value)) return;
+  if (headers->expires) return set_expires(exchange, *headers->expires);
+  const auto parsed = config::Expires::parse(evaluate(*headers->expires_value, exchange), headers->expires_modified);
+  if (parsed) set_expires(exchange, *parsed);
 }
 
 void add_headers(Exchange& exchange) {
   const auto& rules = *exchange.settings().add_header;
-  if (rules.empty()) return;
+  if (!exchange.challenge.empty() && !exchange.response.fields.contains(http::FieldId::www_authenticate)) {
+    exchange.response.fields.add("WWW-Authenticate", exchange.challenge, http::FieldId::www_authenticate);
+  }
+  if (exchange.settings().userid) add_user_id(exchange);
+  if (!exchange.sticky_cookie.empty()) {
+    exchange.response.fields.add("Set-Cookie", exchange.sticky_cookie, http::FieldId::set_cookie);
+  }
+  if (rules.empty() && !exchange.settings().headers) return;
   const int status = exchange.response.status;
   const bool listed =
       std::find(kAddHeaderStatuses.begin(), kAddHeaderStatuses.end(), status) != kAddHeaderStatuses.end();
+  if (listed) apply_expires(exchange);
   for (const auto& rule : rules) {
     if (!listed && !rule.always) continue;
     const std::string_view value = evaluate(rule.value, exchange);
     // A variable may hold a line end that the client sent escaped; it must not end the field.
     const auto breaks_line = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
-    if (value.empty() || std::any_of(value.begin(), value.end(), breaks_line)) continue;
-    exchange.response.fields.add(rule.name, value);
+    if (std::any_of(value.begin(), value.end(), breaks_line)) continue;
+    const http::FieldId id = http::field_id(rule.name);
+    if (id == http::FieldId::last_modified || id == http::FieldId::etag) {
+      // Of these there is one: it takes the response's own place, and "" removes it.
+      exchange.response.fields.remove(id);
+      if (!value.empty()) exchange.response.fields.add(rule.name, value, id);
+      continue;
+    }
+    if (!value.empty()) exchange.response.fields.add(rule.name, value, id);
   }
 }
 
@@ -78,45 +149,35 @@ bool is_hidden(const Exchange& exchange, const http::Field& field) {
   return passed.empty() || !lists(passed, field.name);
 }
 
-// Location of `proxy_redirect default`: the URL of proxy_pass becomes the location's prefix; without a URI part its origin becomes "/".
-std::string_view redirect_by_default(Exchange& exchange, std::string_view value) {
-  const config::Location& location = *exchange.route->location;
-  const auto& pass = *location.proxy_pass;
-  if (pass.target || location.kind == config::LocationKind::regex) return value;
-  const std::string prefix =
-      fmt::format("{}{}{}", pass.tls ? "https://" : "http://", pass.host, pass.uri.value_or("/"));
-  if (!value.starts_with(prefix)) return value;
-  return exchange.arena.concat(pass.uri ? std::string_view(location.path) : std::string_view("/"),
-                               value.substr(prefix.size()));
-}
-
-std::string_view redirected(Exchange& exchange, std::string_view value) {
-  const auto& settings = exchange.settings();
-  switch (settings.proxy_redirect) {
-    case config::LocationSettings::Redirect::off: return value;
-    case config::LocationSettings::Redirect::standard: return redirect_by_default(exchange, value);
-    case config::LocationSettings::Redirect::rules: break;
+// The client's conditions on a 200, which becomes 304 or 412 by them. False: the 412 is a local reply.
+bool meets_conditions(Exchange& exchange) {
+  ResponseHeadOut& head = exchange.response;
+  if (head.status != 200 || exchange.parent != nullptr) return true;
+  http::Validators validators;
+  if (const auto modified = head.fields.value(http::FieldId::last_modified))
+    validators.last_modified = http::parse_http_date(*modified);
+  validators.etag = head.fields.value(http::FieldId::etag).value_or(std::string_view{});
+  switch (http::check_preconditions(exchange.head.fields, validators,
+                                    config::files_of(exchange.settings()).if_modified_since)) {
+    case http::Precondition::proceed: break;
+    case http::Precondition::failed: exchange.reply(412, Reason::precondition_failed); return false;
+    case http::Precondition::not_modified:
+      head.status = 304;
+      head.reason = {};
+      for (const auto id : {http::FieldId::content_type, http::FieldId::content_length, http::FieldId::content_encoding,
+                            http::FieldId::accept_ranges}) {
+        head.fields.remove(id);
+      }
+      head.framing = {};
+      exchange.allow_ranges = false;
+      break;
   }
-  if (!settings.proxy_redirect_rules) return value;
-  for (const auto& [from, to] : *settings.proxy_redirect_rules) {
-    const std::string_view prefix = evaluate(from, exchange);
-    if (value.starts_with(prefix)) {
-      return exchange.arena.concat(evaluate(to, exchange), value.substr(prefix.size()));
-    }
-  }
-  return value;
-}
-
-// Refresh: "5; url=http://..." is rewritten behind its "url=".
-std::string_view redirected_refresh(Exchange& exchange, std::string_view value) {
-  const std::size_t at = value.find("url=");
-  if (at == std::string_view::npos) return value;
-  return exchange.arena.concat(value.substr(0, at + 4), redirected(exchange, value.substr(at + 4)));
+  return true;
 }
 
 }  // namespace
 
-void adopt_upstream_head(Exchange& exchange, const http::ResponseHead& head, const http::ResponseSemantics& semantics) {
+bool adopt_upstream_head(Exchange& exchange, const http::ResponseHead& head, const http::ResponseSemantics& semantics) {
   begin_head(exchange, head.status);
   ResponseHeadOut& out = exchange.response;
   out.reason = out.status == head.status ? head.reason : std::string_view{};
@@ -146,11 +207,25 @@ void adopt_upstream_head(Exchange& exchange, const http::ResponseHead& head, con
       if (value.data() != field.value.data()) value = exchange.absolute(value);
     }
     if (field.id == http::FieldId::refresh) value = redirected_refresh(exchange, value);
+    if (field.id == http::FieldId::set_cookie) value = rewritten_cookie(exchange, value);
     out.fields.add(field.name, value, field.id);
   }
   out.framing = semantics.framing;
+  if (bodiless) out.framing.kind = http::BodyKind::none;
   if (semantics.framing.kind == http::BodyKind::until_close) out.framing.kind = http::BodyKind::chunked;
+  exchange.flush_each_piece = !exchange.settings().proxy_buffering;
+  if (head.fields.contains(http::FieldId::x_accel_limit_rate) ||
+      head.fields.contains(http::FieldId::x_accel_buffering) || head.fields.contains(http::FieldId::x_accel_charset)) {
+    obey_accel_fields(exchange, head.fields);
+  }
+  const bool cacheable = exchange.cache && exchange.cache->may_store;
+  if (exchange.head.fields.contains(http::FieldId::range)) {
+    exchange.allow_ranges = config::transform_of(exchange.settings()).force_ranges ||
+                            (cacheable && head.fields.contains(http::FieldId::accept_ranges));
+  }
+  if (cacheable && !meets_conditions(exchange)) return false;
   add_headers(exchange);
+  return true;
 }
 
 void make_local_head(Exchange& exchange, int status, std::string_view content_type, std::string_view body,
@@ -167,7 +242,33 @@ void make_local_head(Exchange& exchange, int status, std::string_view content_ty
       .kind = body.empty() ? http::BodyKind::none : http::BodyKind::length, .length = body.size(), .declared = true};
   exchange.local_body = body;
   exchange.local = true;
+  exchange.allow_ranges = false;
+  exchange.output.reset();
   add_headers(exchange);
+}
+
+void begin_local_head(Exchange& exchange, int status) {
+  begin_head(exchange, status);
+  exchange.response.reason = {};
+  exchange.error_status = 0;
+}
+
+bool settle_output(Exchange& exchange) {
+  begin_output(exchange);
+  if (exchange.range_refused.empty()) return true;
+  const std::string_view range = std::exchange(exchange.range_refused, {});
+  exchange.reply(416, Reason::range_not_satisfiable);
+  exchange.response.fields.add("Content-Range", range, http::FieldId::content_range);
+  return false;
+}
+
+bool settle_head(Exchange& exchange) {
+  ResponseHeadOut& head = exchange.response;
+  if (!meets_conditions(exchange)) return false;
+  const bool dated = head.status == 200 || head.status == 206 || head.status == 304;
+  if (!dated) head.fields.remove(http::FieldId::last_modified);
+  add_headers(exchange);
+  return settle_output(exchange);
 }
 
 }  // namespace gatehouse::exchange

@@ -13,4 +13,7 @@ namespace gatehouse::exchange {
 /// Answers a request whose head could not be used: local reply of `why`'s row, log line, metrics. `exchange` may have an empty head.
 [[nodiscard]] io::Task<void> refuse_exchange(Exchange& exchange, const ListenerRuntime& listener, Reason why);
 
+/// The phases of a subrequest, whose server and path are set: no choice of a server, no metrics, no log.
+[[nodiscard]] io::Task<void> run_subrequest(Exchange& exchange);
+
 }  // namespace gatehouse::exchange

@@ -81,6 +81,7 @@ struct ThreadState {
   ThreadMetrics metrics;
   AccessLogBuffers access_logs{reactor};
   std::vector<std::string> scratch_strings;  ///< strings with capacity, lent to exchanges
+  std::uint64_t boundary = 0;                ///< of multipart/byteranges
   std::uint64_t random_state = 0;            ///< of request ids; seeded when the thread starts
 
   /// Clusters of proxy_pass targets with variables, by "host:port"; made on first use, dropped when long unused.

@@ -1,12 +1,16 @@
 #include "proxy/exchange/variables.hpp"
 
+#include <algorithm>
 #include <unordered_map>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "proxy/config/endpoint.hpp"
+#include "proxy/config/geo.hpp"
 #include "proxy/exchange/captures.hpp"
 #include "proxy/exchange/exchange.hpp"
+#include "proxy/exchange/filters/real_address.hpp"
 
 namespace gatehouse::exchange {
 namespace {
@@ -44,8 +48,21 @@ class Catalog final : public config::VariableCatalog {
 
 constexpr std::uint8_t kDeepestMap = 32;
 
+// nginx's `proxy` of geo: an address that is a trusted proxy's gives way to the one that X-Forwarded-For names.
+const config::ComplexValue* find_behind_proxies(const config::GeoTable& geo, std::string_view key, Exchange& exchange) {
+  auto address = config::parse_ip(key, 0);
+  if (address && match_network(geo.proxies, *address) != nullptr) {
+    std::string list;
+    for (const auto& field : exchange.head.fields) {
+      if (field.id == http::FieldId::x_forwarded_for) list.append(list.empty() ? "" : ",").append(field.value);
+    }
+    if (const auto behind = address_from_list(list, geo.proxies, geo.proxy_recursive)) address = behind;
+  }
+  return geo.find(address ? *address : SocketAddress::ipv4({255, 255, 255, 255}, 0));
+}
+
 // The value of a map, found when it is first asked for and then kept, unless the map is volatile.
-std::optional<std::string_view> evaluate_map(const config::VariableMap& map, std::uint16_t slot, Exchange& exchange) {
+std::optional<std::string_view> evaluate_map(const config::ValueTable& map, std::uint16_t slot, Exchange& exchange) {
   if (exchange.map_depth >= kDeepestMap) {
     exchange.log(LogLevel::error, fmt::format("cycle while evaluating variable \"{}\"",
                                               exchange.generation->shared->config->user_variables[slot]));
@@ -54,7 +71,9 @@ std::optional<std::string_view> evaluate_map(const config::VariableMap& map, std
   ++exchange.map_depth;
   const std::string_view key = evaluate(map.source, exchange);
   const config::Regex* regex = nullptr;
-  const config::ComplexValue* value = map.find(key, exchange.captures, regex);
+  const config::GeoTable* geo = map.as_geo();
+  const config::ComplexValue* value = geo != nullptr && !geo->proxies.empty() ? find_behind_proxies(*geo, key, exchange)
+                                                                              : map.find(key, exchange.captures, regex);
   if (regex != nullptr) keep_captures(exchange, *regex, key);
   const std::string_view text = value == nullptr ? std::string_view("") : evaluate(*value, exchange);
   --exchange.map_depth;
@@ -71,7 +90,26 @@ std::optional<std::string_view> evaluate_user_variable(std::uint16_t slot, Excha
   return std::nullopt;
 }
 
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+// nginx's rule for $http_NAME: names compare without case, '-' is written '_'.
+bool matches_variable(std::string_view field, std::string_view argument) {
+  return field.size() == argument.size() &&
+         std::equal(field.begin(), field.end(), argument.begin(),
+                    [](char f, char a) { return (f == '-' ? '_' : lower(f)) == lower(a); });
+}
+
 }  // namespace
+
+std::optional<std::string_view> joined_fields(Exchange& exchange, const http::Fields& fields, std::string_view name,
+                                              std::string_view separator) {
+  std::optional<std::string_view> value;
+  for (const auto& field : fields) {
+    if (!matches_variable(field.name, name)) continue;
+    value = value ? exchange.arena.concat(*value, separator, field.value) : field.value;
+  }
+  return value;
+}
 
 std::span<const VariableRow> all_variables() {
   static const std::vector<VariableRow> rows = [] {
@@ -128,6 +166,14 @@ std::string_view evaluate(const config::ComplexValue& value, Exchange& exchange)
 bool is_true(const config::ComplexValue& value, Exchange& exchange) {
   const std::string_view text = evaluate(value, exchange);
   return !text.empty() && text != "0";
+}
+
+bool any_is_true(std::span<const config::ComplexValue> values, Exchange& exchange) {
+  return std::ranges::any_of(values, [&](const auto& value) { return is_true(value, exchange); });
+}
+
+bool all_are_true(std::span<const config::ComplexValue> values, Exchange& exchange) {
+  return std::ranges::all_of(values, [&](const auto& value) { return is_true(value, exchange); });
 }
 
 }  // namespace gatehouse::exchange

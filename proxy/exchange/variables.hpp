@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "proxy/config/value.hpp"
+#include "proxy/http/fields.hpp"
 
 namespace gatehouse::exchange {
 
@@ -38,7 +39,17 @@ struct VariableRow {
 /// The value of a configured string; not found counts as "". Borrowed from the configuration or the exchange's arena.
 [[nodiscard]] std::string_view evaluate(const config::ComplexValue& value, Exchange& exchange);
 
+/// User and password of Basic credentials, "user:password" (RFC 7617 section 2); nothing if there are none. Borrowed from the arena.
+[[nodiscard]] std::optional<std::string_view> basic_credentials(Exchange& exchange);
+
+/// The fields that NAME of a family means, case and '-' for '_' aside, joined by `separator`; nothing without one.
+[[nodiscard]] std::optional<std::string_view> joined_fields(Exchange& exchange, const http::Fields& fields,
+                                                            std::string_view name, std::string_view separator);
+
 /// True unless the value is "" or "0", as nginx's conditions.
 [[nodiscard]] bool is_true(const config::ComplexValue& value, Exchange& exchange);
+/// Evaluated in order, as far as needed. Of no values: any is false, all is true.
+[[nodiscard]] bool any_is_true(std::span<const config::ComplexValue> values, Exchange& exchange);
+[[nodiscard]] bool all_are_true(std::span<const config::ComplexValue> values, Exchange& exchange);
 
 }  // namespace gatehouse::exchange

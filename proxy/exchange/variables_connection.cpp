@@ -3,6 +3,9 @@
 #include <chrono>
 
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "certs/describe.hpp"
 #include "proxy/exchange/exchange.hpp"
@@ -39,7 +42,24 @@ Value port_of(Exchange& exchange, const std::optional<SocketAddress>& address) {
   return address ? number(exchange, address->port()) : std::nullopt;
 }
 
+template <std::uint64_t ConnectionCounts::* Member>
+std::optional<std::string_view> process_count(Exchange& exchange, std::string_view) {
+  return exchange.arena.copy(fmt::format_int(connection_counts().*Member).c_str());
+}
+
+template <auto Member>
+Value tcp_info(Exchange& exchange, std::string_view) {
+  ::tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(exchange.connection.socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  return number(exchange, info.*Member);
+}
+
 constexpr auto kRows = std::to_array<VariableRow>({
+    {"connections_active", process_count<&ConnectionCounts::active>, "client connections of the process"},
+    {"connections_reading", process_count<&ConnectionCounts::reading>, "connections whose request is being read"},
+    {"connections_waiting", process_count<&ConnectionCounts::waiting>, "connections idle between requests"},
+    {"connections_writing", process_count<&ConnectionCounts::writing>, "connections whose request is being answered"},
     {"binary_remote_addr",
      [](Exchange& e, std::string_view) -> Value {
        const auto bytes = e.client.bytes();
@@ -56,14 +76,18 @@ constexpr auto kRows = std::to_array<VariableRow>({
      },
      "seconds since the connection was accepted, with milliseconds"},
     {"https", [](Exchange& e, std::string_view) -> Value { return e.connection.secure() ? "on" : ""; }, "on if the connection is TLS"},
+    {"tcpinfo_rcv_space", tcp_info<&::tcp_info::tcpi_rcv_space>, "TCP_INFO of the client's connection: receive space"},
+    {"tcpinfo_rtt", tcp_info<&::tcp_info::tcpi_rtt>, "TCP_INFO of the client's connection: round trip in microseconds"},
+    {"tcpinfo_rttvar", tcp_info<&::tcp_info::tcpi_rttvar>, "TCP_INFO of the client's connection: its variance"},
+    {"tcpinfo_snd_cwnd", tcp_info<&::tcp_info::tcpi_snd_cwnd>, "TCP_INFO of the client's connection: congestion window"},
     {"pipe", [](Exchange&, std::string_view) -> Value { return "."; }, "p for a pipelined request, else a dot"},
-    {"proxy_protocol_addr", [](Exchange& e, std::string_view) { return ip_of(e, e.connection.proxy_source); },
+    {"proxy_protocol_addr", [](Exchange& e, std::string_view) { return ip_of(e, e.connection.proxy_source()); },
      "the client's address in the PROXY header"},
-    {"proxy_protocol_port", [](Exchange& e, std::string_view) { return port_of(e, e.connection.proxy_source); },
+    {"proxy_protocol_port", [](Exchange& e, std::string_view) { return port_of(e, e.connection.proxy_source()); },
      "the client's port in the PROXY header"},
-    {"proxy_protocol_server_addr", [](Exchange& e, std::string_view) { return ip_of(e, e.connection.proxy_destination); },
+    {"proxy_protocol_server_addr", [](Exchange& e, std::string_view) { return ip_of(e, e.connection.proxy_destination()); },
      "the server's address in the PROXY header"},
-    {"proxy_protocol_server_port", [](Exchange& e, std::string_view) { return port_of(e, e.connection.proxy_destination); },
+    {"proxy_protocol_server_port", [](Exchange& e, std::string_view) { return port_of(e, e.connection.proxy_destination()); },
      "the server's port in the PROXY header"},
     {"realip_remote_addr", [](Exchange& e, std::string_view) -> Value { return e.connection.peer_ip; },
      "the address that connected, before real_ip"},

@@ -1,10 +1,18 @@
 // Variables that come from the request.
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+#include <system_error>
 
 #include <fmt/format.h>
 
+#include "proxy/exchange/browser.hpp"
+#include "proxy/exchange/content/content.hpp"
 #include "proxy/exchange/exchange.hpp"
+#include "proxy/exchange/link_checks.hpp"
+#include "proxy/exchange/user_id.hpp"
 #include "proxy/exchange/variables.hpp"
 
 namespace gatehouse::exchange {
@@ -13,23 +21,6 @@ namespace {
 using Value = std::optional<std::string_view>;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-// nginx's rule for $http_NAME: names compare without case, '-' is written '_'.
-bool matches_variable(std::string_view field, std::string_view argument) {
-  return field.size() == argument.size() &&
-         std::equal(field.begin(), field.end(), argument.begin(),
-                    [](char f, char a) { return (f == '-' ? '_' : lower(f)) == lower(a); });
-}
-
-Value joined_fields(Exchange& exchange, const http::Fields& fields, std::string_view argument,
-                    std::string_view separator) {
-  Value value;
-  for (const auto& field : fields) {
-    if (!matches_variable(field.name, argument)) continue;
-    value = value ? exchange.arena.concat(*value, separator, field.value) : field.value;
-  }
-  return value;
-}
 
 Value host(Exchange& exchange, std::string_view) {
   std::string_view name = exchange.semantics.authority.host;
@@ -98,8 +89,116 @@ Value forwarded_for(Exchange& exchange, std::string_view) {
   return exchange.arena.concat(*before, std::string_view(", "), exchange.client_ip);
 }
 
-// The user of Basic credentials (RFC 7617 section 2): base64 of user ":" password.
 Value remote_user(Exchange& exchange, std::string_view) {
+  const auto decoded = basic_credentials(exchange);
+  if (!decoded) return std::nullopt;
+  const std::size_t colon = decoded->find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  return decoded->substr(0, colon);
+}
+
+Value told(std::string_view text) { return text.empty() ? std::nullopt : Value(text); }
+
+Value request_body(Exchange& exchange, std::string_view) {
+  if (exchange.body.spilled() || exchange.body.size() == 0) return std::nullopt;
+  return exchange.body.memory();
+}
+
+Value request_port(Exchange& exchange, std::string_view) {
+  const std::string_view host = exchange.head.fields.value(http::FieldId::host).value_or(std::string_view{});
+  const std::size_t colon = host.rfind(':');
+  if (colon == std::string_view::npos || host.find(']', colon) != std::string_view::npos) return std::nullopt;
+  return told(host.substr(colon + 1));
+}
+
+Value limit_rate(Exchange& exchange, std::string_view) {
+  // What limit_rate says holds when the body begins; nginx tells 0 before that, too.
+  const std::uint64_t rate = exchange.limit_rate.value_or(0);
+  return exchange.arena.copy(fmt::format_int(rate).c_str());
+}
+
+Value realpath_root(Exchange& exchange, std::string_view) {
+  const std::string root = document_root(exchange);
+  const std::unique_ptr<char, void (*)(void*)> real(::realpath(root.c_str(), nullptr), std::free);
+  if (!real) {
+    exchange.log(LogLevel::crit,
+                 fmt::format("realpath() \"{}\" failed ({}: {})", root, errno, std::generic_category().message(errno)));
+    return std::nullopt;
+  }
+  return exchange.arena.copy(real.get());
+}
+
+Value field_or_nothing(const Exchange& exchange, http::FieldId id) {
+  const auto value = exchange.head.fields.value(id);
+  return value ? Value(*value) : std::nullopt;
+}
+
+constexpr auto kRows = std::to_array<VariableRow>({
+    {"ancient_browser", ancient_browser, "ancient_browser_value for an ancient browser"},
+    {"arg_", argument_of, "the argument NAME of the query, still escaped"},
+    {"args", [](Exchange& e, std::string_view) -> Value { return e.args; }, "the query, without its question mark"},
+    {"content_length", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_length); },
+     "the Content-Length field of the request"},
+    {"content_type", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_type); },
+     "the Content-Type field of the request"},
+    {"cookie_", cookie, "the cookie NAME"},
+    {"document_root", [](Exchange& e, std::string_view) -> Value { return e.arena.copy(document_root(e)); },
+     "root or alias of the place"},
+    {"document_uri", [](Exchange& e, std::string_view) -> Value { return e.path; }, "the same as $uri"},
+    {"http2", [](Exchange&, std::string_view) -> Value { return std::nullopt; },
+     "h2 in HTTP/2, which is not served yet"},
+    {"http3", [](Exchange&, std::string_view) -> Value { return std::nullopt; },
+     "h3 in HTTP/3, which is not served yet"},
+    {"host", host, "the request target's or Host field's name in lower case without port, or the server's first name"},
+    {"http_", [](Exchange& e, std::string_view name) { return joined_fields(e, e.head.fields, name, ", "); },
+     "the request field NAME, lower case and with '_' for '-'; several are joined"},
+    {"http_cookie", [](Exchange& e, std::string_view) { return joined_fields(e, e.head.fields, "cookie", "; "); },
+     "the Cookie fields, joined by '; '"},
+    {"http_host", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::host); },
+     "the Host field as sent"},
+    {"invalid_referer", invalid_referer, "'1' unless valid_referers lists the Referer"},
+    {"is_args", [](Exchange& e, std::string_view) -> Value { return e.args.empty() ? "" : "?"; },
+     "'?' if the request has arguments"},
+    {"limit_conn_status", [](Exchange& e, std::string_view) { return told(e.limit_conn_status); },
+     "what limit_conn did: PASSED, REJECTED or REJECTED_DRY_RUN"},
+    {"limit_rate", limit_rate, "bytes per second of the response, 0 without a limit; `set` may change it"},
+    {"limit_req_status", [](Exchange& e, std::string_view) { return told(e.limit_req_status); },
+     "what limit_req did: PASSED, DELAYED, REJECTED, DELAYED_DRY_RUN or REJECTED_DRY_RUN"},
+    {"modern_browser", modern_browser, "modern_browser_value for a modern browser"},
+    {"msie", msie, "1 for Internet Explorer"},
+    {"proxy_add_x_forwarded_for", forwarded_for, "the X-Forwarded-For fields with the client's address appended"},
+    {"realpath_root", realpath_root, "root or alias of the place, its symbolic links resolved"},
+    {"query_string", [](Exchange& e, std::string_view) -> Value { return e.args; }, "the same as $args"},
+    {"remote_user", remote_user, "the user name of Basic authentication"},
+    {"request", [](Exchange& e, std::string_view) -> Value { return e.head.line; }, "the whole request line"},
+    {"request_body", request_body, "the request's body, if it was read and fits into client_body_buffer_size"},
+    {"request_body_file", [](Exchange&, std::string_view) -> Value { return std::nullopt; },
+     "nothing: bodies on disk have no name"},
+    {"request_filename", [](Exchange& e, std::string_view) -> Value { return e.arena.copy(file_path(e, e.path)); },
+     "the file that the URI stands for by root or alias"},
+    {"request_id", request_id, "32 hexadecimal digits that identify the request"},
+    {"request_length",
+     [](Exchange& e, std::string_view) -> Value {
+       return e.arena.copy(fmt::format_int(e.downstream.request_bytes()).c_str());
+     },
+     "bytes of the request: line, fields and body"},
+    {"request_method", [](Exchange& e, std::string_view) -> Value { return e.method_text; }, "the method"},
+    {"request_port", request_port, "the port in the request target or the Host field"},
+    {"is_request_port", [](Exchange& e, std::string_view name) -> Value { return request_port(e, name) ? ":" : ""; },
+     "':' if the request has a port"},
+    {"request_uri", [](Exchange& e, std::string_view) -> Value { return e.semantics.path_and_query; },
+     "path and query as the client sent them"},
+    {"secure_link", secure_link, "'' when the link's hash is wrong, '0' when it has expired, else '1' or the link"},
+    {"secure_link_expires", [](Exchange& e, std::string_view) { return told(e.secure_link_expires); },
+     "the time of expiry that the link gives"},
+    {"uid_got", uid_got, "the client's cookie of userid, as NAME=HEXADECIMAL"},
+    {"uid_set", uid_set, "the cookie that userid sets, as NAME=HEXADECIMAL"},
+    {"uri", [](Exchange& e, std::string_view) -> Value { return e.path; }, "the canonical path, decoded"},
+});
+
+}  // namespace
+
+std::optional<std::string_view> basic_credentials(Exchange& exchange) {
   const auto authorization = exchange.head.fields.value(http::FieldId::authorization);
   if (!authorization || authorization->size() < 6) return std::nullopt;
   constexpr std::string_view kScheme = "basic ";
@@ -133,52 +232,8 @@ Value remote_user(Exchange& exchange, std::string_view) {
       start[size++] = static_cast<char>(bits >> have & 0xff);
     }
   }
-  const std::string_view decoded(start, size);
-  const std::size_t colon = decoded.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  return decoded.substr(0, colon);
+  return std::string_view(start, size);
 }
-
-Value field_or_nothing(const Exchange& exchange, http::FieldId id) {
-  const auto value = exchange.head.fields.value(id);
-  return value ? Value(*value) : std::nullopt;
-}
-
-constexpr auto kRows = std::to_array<VariableRow>({
-    {"arg_", argument_of, "the argument NAME of the query, still escaped"},
-    {"args", [](Exchange& e, std::string_view) -> Value { return e.args; }, "the query, without its question mark"},
-    {"content_length", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_length); },
-     "the Content-Length field of the request"},
-    {"content_type", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::content_type); },
-     "the Content-Type field of the request"},
-    {"cookie_", cookie, "the cookie NAME"},
-    {"document_uri", [](Exchange& e, std::string_view) -> Value { return e.path; }, "the same as $uri"},
-    {"host", host, "the request target's or Host field's name in lower case without port, or the server's first name"},
-    {"http_", [](Exchange& e, std::string_view name) { return joined_fields(e, e.head.fields, name, ", "); },
-     "the request field NAME, lower case and with '_' for '-'; several are joined"},
-    {"http_cookie", [](Exchange& e, std::string_view) { return joined_fields(e, e.head.fields, "cookie", "; "); },
-     "the Cookie fields, joined by '; '"},
-    {"http_host", [](Exchange& e, std::string_view) { return field_or_nothing(e, http::FieldId::host); },
-     "the Host field as sent"},
-    {"is_args", [](Exchange& e, std::string_view) -> Value { return e.args.empty() ? "" : "?"; },
-     "'?' if the request has arguments"},
-    {"proxy_add_x_forwarded_for", forwarded_for, "the X-Forwarded-For fields with the client's address appended"},
-    {"query_string", [](Exchange& e, std::string_view) -> Value { return e.args; }, "the same as $args"},
-    {"remote_user", remote_user, "the user name of Basic authentication"},
-    {"request", [](Exchange& e, std::string_view) -> Value { return e.head.line; }, "the whole request line"},
-    {"request_id", request_id, "32 hexadecimal digits that identify the request"},
-    {"request_length",
-     [](Exchange& e, std::string_view) -> Value {
-       return e.arena.copy(fmt::format_int(e.downstream.request_bytes()).c_str());
-     },
-     "bytes of the request: line, fields and body"},
-    {"request_method", [](Exchange& e, std::string_view) -> Value { return e.method_text; }, "the method"},
-    {"request_uri", [](Exchange& e, std::string_view) -> Value { return e.semantics.path_and_query; },
-     "path and query as the client sent them"},
-    {"uri", [](Exchange& e, std::string_view) -> Value { return e.path; }, "the canonical path, decoded"},
-});
-
-}  // namespace
 
 std::span<const VariableRow> request_variables() noexcept { return kRows; }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proxy/exchange/exchange.hpp"
+#include "proxy/exchange/response_output.hpp"
 #include "proxy/exchange/variables.hpp"
 #include "proxy/http/date.hpp"
 
@@ -33,37 +34,64 @@ std::chrono::minutes local_offset(std::time_t now) {
 }
 
 Value time_local(Exchange& exchange, std::string_view) {
-  const std::time_t now = exchange.thread.reactor.wall_milliseconds() / 1000;
+  const std::time_t now = exchange.wall_seconds();
   return exchange.arena.copy(exchange.thread.local_time.clf(now));
 }
 
 Value time_iso8601(Exchange& exchange, std::string_view) {
-  const std::time_t now = exchange.thread.reactor.wall_milliseconds() / 1000;
+  const std::time_t now = exchange.wall_seconds();
   return exchange.arena.copy(http::view(http::format_iso8601(now, local_offset(now))));
 }
 
 Value sent_field(Exchange& exchange, std::string_view name) {
-  Value value;
-  for (const auto& field : exchange.response.fields) {
-    const bool same = field.name.size() == name.size() &&
-                      std::equal(field.name.begin(), field.name.end(), name.begin(), [](char f, char a) {
-                        const char l = f >= 'A' && f <= 'Z' ? static_cast<char>(f + 32) : f;
-                        return (l == '-' ? '_' : l) == a;
-                      });
-    if (!same) continue;
-    value = value ? exchange.arena.concat(*value, std::string_view(", "), field.value) : field.value;
-  }
+  const Value value = joined_fields(exchange, exchange.response.fields, name, ", ");
   if (!value && name == "content_length" && exchange.response.framing.kind != http::BodyKind::chunked) {
     return number(exchange, exchange.response.framing.length);
   }
   return value;
 }
 
+Value sent_trailer(Exchange& exchange, std::string_view name) {
+  if (exchange.output) {
+    if (const auto own = joined_fields(exchange, exchange.output->trailers, name, ", ")) return own;
+  }
+  return exchange.upstream_trailers ? joined_fields(exchange, *exchange.upstream_trailers, name, ", ") : std::nullopt;
+}
+
+// nginx's format of dates in server-side includes.
+Value long_date(Exchange& exchange, const std::tm& time) {
+  std::array<char, 96> text{};
+  return exchange.arena.copy({text.data(), std::strftime(text.data(), text.size(), "%A, %d-%b-%Y %H:%M:%S %Z", &time)});
+}
+
+Value date_gmt(Exchange& exchange, std::string_view) {
+  const std::time_t now = exchange.wall_seconds();
+  std::tm time{};
+  gmtime_r(&now, &time);
+  return long_date(exchange, time);
+}
+
+Value date_local(Exchange& exchange, std::string_view) {
+  const std::time_t now = exchange.wall_seconds();
+  std::tm time{};
+  localtime_r(&now, &time);
+  return long_date(exchange, time);
+}
+
 constexpr auto kRows = std::to_array<VariableRow>({
+    {"gzip_ratio",
+     [](Exchange& e, std::string_view) -> Value {
+       if (e.gzip_out == 0) return std::nullopt;
+       const std::uint64_t hundredths = (e.gzip_in * 1000 / e.gzip_out + 5) / 10;
+       return e.arena.copy(fmt::format("{}.{:02}", hundredths / 100, hundredths % 100));
+     },
+     "how much gzip made the body smaller"},
     {"body_bytes_sent", [](Exchange& e, std::string_view) { return number(e, e.downstream.body_bytes_sent()); },
      "bytes of the response's body sent to the client"},
     {"bytes_sent", [](Exchange& e, std::string_view) { return number(e, e.downstream.bytes_sent()); },
      "bytes sent to the client"},
+    {"date_gmt", date_gmt, "the time in GMT, as \"Friday, 27-Nov-2026 05:00:00 GMT\""},
+    {"date_local", date_local, "the local time in the same format"},
     {"hostname",
      [](Exchange& e, std::string_view) -> Value {
        std::array<char, 256> name{};
@@ -75,7 +103,7 @@ constexpr auto kRows = std::to_array<VariableRow>({
     {"nginx_version", [](Exchange&, std::string_view) -> Value { return GATEHOUSE_VERSION; }, "Gatehouse's version"},
     {"pid", [](Exchange& e, std::string_view) { return number(e, static_cast<std::uint64_t>(::getpid())); },
      "the worker process' number"},
-    {"request_completion", [](Exchange& e, std::string_view) -> Value { return e.reason == Reason::none ? "OK" : ""; },
+    {"request_completion", [](Exchange& e, std::string_view) -> Value { return e.answered_whole ? "OK" : ""; },
      "OK if the request was answered completely"},
     {"request_time",
      [](Exchange& e, std::string_view) {
@@ -83,6 +111,7 @@ constexpr auto kRows = std::to_array<VariableRow>({
      },
      "seconds since the first byte of the request, with milliseconds"},
     {"sent_http_", sent_field, "the response field NAME as sent"},
+    {"sent_trailer_", sent_trailer, "the trailer field NAME as sent"},
     {"status", [](Exchange& e, std::string_view) { return number(e, static_cast<std::uint64_t>(e.response.status)); },
      "the response's status"},
     {"time_iso8601", time_iso8601, "local time in ISO 8601"},

@@ -5,8 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "proxy/exchange/caching/cache_use.hpp"
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/exchange/variables.hpp"
+#include "proxy/http/chars.hpp"
 
 namespace gatehouse::exchange {
 namespace {
@@ -25,6 +27,8 @@ Value join_tries(Exchange& exchange, Text&& text) {
   return exchange.arena.copy(joined);
 }
 
+Value some(std::string_view text) { return text.empty() ? std::nullopt : Value(text); }
+
 std::string time_text(Milliseconds time) {
   if (time.count() < 0) return "-";
   return fmt::format("{}.{:03}", time.count() / 1000, time.count() % 1000);
@@ -32,17 +36,24 @@ std::string time_text(Milliseconds time) {
 
 Value field(Exchange& exchange, std::string_view name) {
   if (exchange.upstream_fields == nullptr) return std::nullopt;
-  Value value;
+  return joined_fields(exchange, *exchange.upstream_fields, name, ", ");
+}
+
+Value trailer(Exchange& exchange, std::string_view name) {
+  if (!exchange.upstream_trailers) return std::nullopt;
+  return joined_fields(exchange, *exchange.upstream_trailers, name, ", ");
+}
+
+Value upstream_cookie(Exchange& exchange, std::string_view name) {
+  if (exchange.upstream_fields == nullptr) return std::nullopt;
   for (const auto& candidate : *exchange.upstream_fields) {
-    const bool same = candidate.name.size() == name.size() &&
-                      std::equal(candidate.name.begin(), candidate.name.end(), name.begin(), [](char f, char a) {
-                        const char l = f >= 'A' && f <= 'Z' ? static_cast<char>(f + 32) : f;
-                        return (l == '-' ? '_' : l) == a;
-                      });
-    if (!same) continue;
-    value = value ? exchange.arena.concat(*value, std::string_view(", "), candidate.value) : candidate.value;
+    if (candidate.id != http::FieldId::set_cookie) continue;
+    const std::string_view pair = candidate.value.substr(0, candidate.value.find(';'));
+    if (pair.size() > name.size() && pair[name.size()] == '=' && http::iequals(pair.substr(0, name.size()), name)) {
+      return pair.substr(name.size() + 1);
+    }
   }
-  return value;
+  return std::nullopt;
 }
 
 constexpr auto kRows = std::to_array<VariableRow>({
@@ -65,11 +76,23 @@ constexpr auto kRows = std::to_array<VariableRow>({
        return join_tries(e, [](const UpstreamTry& t) { return fmt::to_string(t.bytes_sent); });
      },
      "bytes sent to the upstream"},
+    {"upstream_cache_etag", [](Exchange& e, std::string_view) -> Value { return some(cached_etag(e)); },
+     "ETag of an expired entry that is asked for anew"},
+    {"upstream_cache_key",
+     [](Exchange& e, std::string_view) -> Value { return e.cache ? some(e.cache->key) : std::nullopt; },
+     "the key of the response in the cache"},
+    {"upstream_cache_last_modified",
+     [](Exchange& e, std::string_view) -> Value { return some(cached_last_modified(e)); },
+     "Last-Modified of an expired entry that is asked for anew"},
+    {"upstream_cache_status",
+     [](Exchange& e, std::string_view) -> Value { return e.cache ? some(text_of(e.cache->status)) : std::nullopt; },
+     "MISS, BYPASS, EXPIRED, STALE, UPDATING, REVALIDATED or HIT"},
     {"upstream_connect_time",
      [](Exchange& e, std::string_view) {
        return join_tries(e, [](const UpstreamTry& t) { return time_text(t.connect_time); });
      },
      "seconds until the connection stood, with milliseconds"},
+    {"upstream_cookie_", upstream_cookie, "the cookie NAME that the upstream sets"},
     {"upstream_header_time",
      [](Exchange& e, std::string_view) {
        return join_tries(e, [](const UpstreamTry& t) { return time_text(t.header_time); });
@@ -92,6 +115,7 @@ constexpr auto kRows = std::to_array<VariableRow>({
            e, [](const UpstreamTry& t) { return t.status == 0 ? std::string("-") : fmt::to_string(t.status); });
      },
      "status of the upstream's response"},
+    {"upstream_trailer_", trailer, "the trailer field NAME of the upstream's response"},
 });
 
 }  // namespace

@@ -158,6 +158,15 @@ ImfDate format_imf_date(std::time_t seconds) noexcept {
   return text;
 }
 
+std::string format_cookie_date(std::time_t seconds) {
+  constexpr std::time_t kEndOf2037 = 2145916800;
+  const ImfDate date = format_imf_date(seconds);
+  std::string text(view(date));
+  text[7] = text[11] = '-';
+  if (seconds < kEndOf2037) text.erase(12, 2);
+  return text;
+}
+
 ClfTime format_clf_time(std::time_t seconds, std::chrono::minutes offset) noexcept {
   const Civil t = civil_of(seconds + std::chrono::seconds(offset).count());
   ClfTime text{};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <ctime>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace gatehouse::http {
@@ -22,6 +23,9 @@ using Iso8601Time = std::array<char, kIso8601Size>;
 
 /// "Fri, 20 Nov 2026 11:00:00 GMT", RFC 9110 section 5.6.7.
 [[nodiscard]] ImfDate format_imf_date(std::time_t seconds) noexcept;
+
+/// "Fri, 20-Nov-26 11:00:00 GMT", as nginx writes the dates of cookies (RFC 850's form); years after 2037 have four digits.
+[[nodiscard]] std::string format_cookie_date(std::time_t seconds);
 
 /// "20/Nov/2026:11:00:00 +0000", nginx's $time_local.
 [[nodiscard]] ClfTime format_clf_time(std::time_t seconds, std::chrono::minutes offset = {}) noexcept;

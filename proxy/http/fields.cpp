@@ -1,5 +1,6 @@
 #include "proxy/http/fields.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -132,6 +133,37 @@ std::string_view rebased(std::string_view text, const char* from, const char* to
   // By integers: the old buffer may be gone, so its pointers may no longer be subtracted.
   const auto offset = reinterpret_cast<std::uintptr_t>(text.data()) - reinterpret_cast<std::uintptr_t>(from);
   return {to + offset, text.size()};
+}
+
+void Fields::remove(FieldId id) noexcept {
+  if (!present_.contains(id)) return;
+  fields_.erase(std::remove_if(fields_.begin(), fields_.end(), [id](const Field& field) { return field.id == id; }),
+                fields_.end());
+  present_.remove(id);
+}
+
+void Fields::remove(std::string_view name) noexcept {
+  if (const FieldId id = field_id(name); id != FieldId::other) return remove(id);
+  fields_.erase(
+      std::remove_if(fields_.begin(), fields_.end(), [name](const Field& field) { return iequals(field.name, name); }),
+      fields_.end());
+}
+
+void Fields::set(std::string_view name, std::string_view value, FieldId id) {
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    if (fields_[i].id != id || (id == FieldId::other && !iequals(fields_[i].name, name))) continue;
+    fields_[i] = {name, value, id};
+    for (std::size_t j = i + 1; j < fields_.size();) {
+      const bool same = fields_[j].id == id && (id != FieldId::other || iequals(fields_[j].name, name));
+      if (same) {
+        fields_.erase(fields_.begin() + static_cast<std::ptrdiff_t>(j));
+      } else {
+        ++j;
+      }
+    }
+    return;
+  }
+  add(name, value, id);
 }
 
 }  // namespace gatehouse::http

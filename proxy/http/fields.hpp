@@ -151,6 +151,7 @@ class FieldIdSet {
   [[nodiscard]] constexpr bool contains(FieldId id) const noexcept {
     return (words_[static_cast<std::size_t>(id) / 64] & bit(id)) != 0;
   }
+  constexpr void remove(FieldId id) noexcept { word(id) &= ~bit(id); }
   constexpr void clear() noexcept { words_[0] = words_[1] = 0; }
 
  private:
@@ -223,6 +224,13 @@ class Fields {
     fields_.clear();
     present_.clear();
   }
+
+  /// Removes every field of a known name; `id` must not be `other`.
+  void remove(FieldId id) noexcept;
+  /// Removes every field of a name, compared case-insensitively.
+  void remove(std::string_view name) noexcept;
+  /// The only field of a known name from here on, at the place of the first one or at the end.
+  void set(std::string_view name, std::string_view value, FieldId id);
 
   /// The buffer the views point into was copied from address `from` to address `to`: follow it.
   void rebase(const char* from, const char* to) noexcept;

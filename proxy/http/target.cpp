@@ -137,7 +137,18 @@ constexpr EscapeTable kUriTable = {0xffffffff, 0xd000002d, 0x50000000, 0xb800000
 constexpr EscapeTable kArgsTable = {0xffffffff, 0xd800086d, 0x50000000, 0xb8000001,
                                     0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff};
 
-const EscapeTable& table_of(EscapeSet set) noexcept { return set == EscapeSet::uri ? kUriTable : kArgsTable; }
+// Everything but letters, digits and -._~ (RFC 3986 section 2.3), nginx's NGX_ESCAPE_URI_COMPONENT.
+constexpr EscapeTable kComponentTable = {0xffffffff, 0xfc009fff, 0x78000001, 0xb8000001,
+                                         0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff};
+
+const EscapeTable& table_of(EscapeSet set) noexcept {
+  switch (set) {
+    case EscapeSet::uri: return kUriTable;
+    case EscapeSet::args: return kArgsTable;
+    case EscapeSet::component: return kComponentTable;
+  }
+  return kUriTable;
+}
 
 bool escapes(const EscapeTable& table, char c) noexcept {
   const auto byte = static_cast<unsigned char>(c);

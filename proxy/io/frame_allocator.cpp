@@ -7,7 +7,7 @@ namespace gatehouse::io {
 namespace {
 
 constexpr std::size_t kGranule = 64;
-constexpr std::size_t kLargest = 8192;
+constexpr std::size_t kLargest = 32768;  // an optimised build makes one frame of an exchange and all that it awaits
 constexpr std::size_t kClasses = kLargest / kGranule;
 
 struct FreeFrame {

@@ -5,7 +5,7 @@
 
 namespace gatehouse::io {
 
-/// Memory for a coroutine frame, from the calling thread's free lists. Frames above 8 KiB come from the heap.
+/// Memory for a coroutine frame, from the calling thread's free lists. Frames above 32 KiB come from the heap.
 [[nodiscard]] void* allocate_frame(std::size_t size);
 
 /// Gives a frame back to the calling thread's free lists; any thread may free what another allocated.

@@ -154,7 +154,11 @@ void Reactor::add(Descriptor& descriptor) {
 }
 
 void Reactor::forget(Descriptor& descriptor) noexcept {
-  // The kernel forgets the descriptor when it is closed; events of this round that name it are dropped here.
+  // Closing is not enough: while another thread starts a process (the rules' check of a reload), that process holds every descriptor
+  // until it runs its program, and the kernel would go on to report this one, by the address of an object that is gone.
+  epoll_event none{};
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor.fd_, &none);
+  // Events of this round that name it are dropped here.
   for (int i = event_index_; i < event_count_; ++i) {
     auto& event = events_[static_cast<std::size_t>(i)];
     if (event.data.ptr == &descriptor) event.data.ptr = this;

@@ -61,36 +61,59 @@ bool WaitConnected::try_once() {
   return true;
 }
 
-Result<Connecting> start_connect(Reactor& reactor, const SocketAddress& address, const SocketAddress* bind_to) {
+namespace {
+
+// False with errno set when the local address can't be had.
+bool bind_local(int fd, const SocketAddress& local, bool transparent, bool stream) {
   sockaddr_storage storage{};
-  const socklen_t size = address.to_sockaddr(storage);
+  const auto size = static_cast<socklen_t>(local.to_sockaddr(storage));
+  const int on = 1;
+  if (stream && local.port() == 0) setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+  if (transparent) {
+    const bool v6 = storage.ss_family == AF_INET6;
+    const int outcome = v6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof on)
+                           : setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on);
+    if (outcome != 0) return false;
+  }
+  return ::bind(fd, reinterpret_cast<const sockaddr*>(&storage), size) == 0;
+}
+
+Error close_failed(int fd) {
+  const int code = errno;
+  ::close(fd);
+  return {Reason::connect_failed, code};
+}
+
+}  // namespace
+
+Result<Connecting> start_connect(Reactor& reactor, const SocketAddress& address, const SocketAddress* bind_to,
+                                 bool transparent) {
+  sockaddr_storage storage{};
+  const auto size = static_cast<socklen_t>(address.to_sockaddr(storage));
   const int fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return Error{Reason::connect_failed, errno};
   if (storage.ss_family != AF_UNIX) {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  if (bind_to != nullptr) {
-    sockaddr_storage local{};
-    const socklen_t local_size = bind_to->to_sockaddr(local);
-    const int on = 1;
-    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    if (::bind(fd, reinterpret_cast<const sockaddr*>(&local), local_size) != 0) {
-      const int code = errno;
-      ::close(fd);
-      return Error{Reason::connect_failed, code};
-    }
-  }
+  if (bind_to != nullptr && !bind_local(fd, *bind_to, transparent, true)) return close_failed(fd);
   const bool connected = ::connect(fd, reinterpret_cast<const sockaddr*>(&storage), size) == 0;
-  if (!connected && errno != EINPROGRESS) {
-    const int code = errno;
-    ::close(fd);
-    return Error{Reason::connect_failed, code};
-  }
+  if (!connected && errno != EINPROGRESS) return close_failed(fd);
   // Registered after connect(), so that the edge of a fresh socket (EPOLLHUP) is never seen.
   Connecting started{Socket(reactor, fd), !connected};
   if (!connected) started.socket.descriptor().writable = false;
   return started;
+}
+
+Result<Socket> connect_datagrams(Reactor& reactor, const SocketAddress& address, const SocketAddress* bind_to,
+                                 bool transparent) {
+  sockaddr_storage storage{};
+  const auto size = static_cast<socklen_t>(address.to_sockaddr(storage));
+  const int fd = ::socket(storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return Error{Reason::connect_failed, errno};
+  if (bind_to != nullptr && !bind_local(fd, *bind_to, transparent, false)) return close_failed(fd);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&storage), size) != 0) return close_failed(fd);
+  return Socket(reactor, fd);
 }
 
 }  // namespace gatehouse::io

@@ -109,7 +109,12 @@ struct Connecting {
   Socket socket;
   bool in_progress = false;
 };
+/// `transparent`: `bind_to` need not be an address of this machine (IP_TRANSPARENT, which takes a capability).
 [[nodiscard]] Result<Connecting> start_connect(Reactor& reactor, const SocketAddress& address,
-                                               const SocketAddress* bind_to);
+                                               const SocketAddress* bind_to, bool transparent = false);
+
+/// A datagram socket whose only peer is `address`.
+[[nodiscard]] Result<Socket> connect_datagrams(Reactor& reactor, const SocketAddress& address,
+                                               const SocketAddress* bind_to, bool transparent = false);
 
 }  // namespace gatehouse::io

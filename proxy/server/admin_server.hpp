@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "proxy/server/unique_fd.hpp"
+#include "proxy/base/unique_fd.hpp"
 
 namespace gatehouse::server {
 

@@ -71,6 +71,13 @@ class Parser {
     } else if (word == "--explain-waf") {
       want(Command::test);
       result_.explain_waf = true;
+    } else if (word == "--explain") {
+      want(Command::test);
+      if (++at_ >= arguments_.size() || arguments_[at_].empty()) {
+        error_ = "option \"--explain\" requires URL";
+      } else {
+        result_.explained_url = arguments_[at_];
+      }
     } else if (word == "--help") {
       want(Command::help);
     } else if (word == "--version") {
@@ -172,6 +179,9 @@ Options:
   -c filename   : set configuration file (default: gatehouse.conf)
   -g directives : set global directives out of configuration file
 
+  --explain URL                        : test configuration, show which server,
+                                         location, upstream and WAF settings
+                                         the URL meets, and exit
   --explain-waf                        : test configuration, show how the WAF's
                                          rules are proven, and exit
   --list-directives[=markdown]         : show every directive and exit

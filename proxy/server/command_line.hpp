@@ -35,6 +35,7 @@ struct CommandLine {
   ListFormat format = ListFormat::text;
   bool quiet = false;                 ///< -q
   bool explain_waf = false;           ///< --explain-waf: -t that also prints the WAF's plans
+  std::string explained_url;          ///< --explain URL: -t that also says what the URL meets; empty: none
   std::string configuration;          ///< the file's path: absolute, or relative to `prefix`
   std::string prefix;                 ///< where relative paths start; ends in '/'
   std::string error_log;              ///< -e; empty: none was given

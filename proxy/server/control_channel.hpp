@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "proxy/server/unique_fd.hpp"
+#include "proxy/base/unique_fd.hpp"
 
 namespace gatehouse::server {
 

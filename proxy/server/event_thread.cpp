@@ -19,13 +19,14 @@
 #include "proxy/io/signal.hpp"
 #include "proxy/io/socket.hpp"
 #include "proxy/session/connection.hpp"
+#include "proxy/stream/stream_thread.hpp"
 
 namespace gatehouse::server {
 namespace {
 
 constexpr std::chrono::seconds kMaintenance{1};
 constexpr Milliseconds kAcceptPause{50};  // after EMFILE: descriptors come back when connections close
-constexpr int kAcceptsPerEvent = 8;
+constexpr int kAcceptsPerEvent = 16;
 
 // Connection numbers are unique in the process: each thread takes every N-th one.
 constexpr std::uint64_t kNumberStride = 1024;
@@ -42,6 +43,10 @@ struct EventThread::Impl {
           descriptor(owner_.reactor, fd_),
           operation(*this),
           pause(*this) {
+      if (address.family() != AddressFamily::unix_path) {
+        const int on = 1;  // accepted sockets inherit it
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      }
       descriptor.wait_read(operation, TimePoint::max());
     }
     ~Acceptor() { ::close(fd); }
@@ -67,10 +72,18 @@ struct EventThread::Impl {
     io::Descriptor descriptor;
     Accept operation;
     Pause pause;
+    std::shared_ptr<int> alive = std::make_shared<int>(0);  ///< work that was posted asks whether it still may
   };
 
   Impl(std::uint32_t index_, exchange::WafService& waf, std::uint32_t connection_limit)
-      : index(index_), state(reactor, index_, waf, connection_limit), next_number(index_ + 1) {
+      : index(index_),
+        state(reactor, index_, waf, connection_limit),
+        streams(state, {[this] { return make_room(); }, [this] { return take_number(); },
+                        [this](const SocketAddress& address) { return knows_listener(address); },
+                        [this](const SocketAddress& address, io::Socket socket, exchange::ConnectionInfo info) {
+                          serve(address, std::move(socket), std::move(info));
+                        }}),
+        next_number(index_ + 1) {
     RAND_bytes(reinterpret_cast<unsigned char*>(&state.random_state), sizeof state.random_state);
     reactor.on_bug([this](const char* what) {
       const auto& generation = state.generation;
@@ -80,9 +93,15 @@ struct EventThread::Impl {
     });
   }
 
-  void use(std::shared_ptr<const exchange::Generation> generation, const std::vector<ListeningSocket>& sockets);
+  void use(Served served, const std::vector<ListeningSocket>& sockets);
   void accept_on(const std::vector<ListeningSocket>& sockets);
   void take(int fd, const sockaddr_storage& peer, socklen_t peer_size, const Acceptor& acceptor);
+  void serve(const SocketAddress& address, io::Socket socket, exchange::ConnectionInfo info);
+  [[nodiscard]] bool knows_listener(const SocketAddress& address) const {
+    return state.generation->shared->listener_by_address.contains(address) || streams.find_listener(address);
+  }
+  [[nodiscard]] std::uint64_t open() const noexcept { return registry.open() + streams.open(); }
+  [[nodiscard]] std::uint64_t take_number() noexcept { return std::exchange(next_number, next_number + kNumberStride); }
   bool make_room();
   void look_after(const std::shared_ptr<upstream::ClusterRuntime>& cluster) {
     cluster->sweep(reactor.now());
@@ -95,6 +114,7 @@ struct EventThread::Impl {
   io::Reactor reactor;
   session::ConnectionRegistry registry;
   exchange::ThreadState state;
+  stream::StreamThread streams;
   std::vector<std::unique_ptr<Acceptor>> acceptors;
   std::uint64_t next_number;
   std::function<void()> on_empty;
@@ -134,24 +154,26 @@ bool EventThread::Impl::Acceptor::accept_some() {
         return false;
     }
   }
-  // The queue may hold more, and no further edge would tell: go on in the next round, after the connections had theirs.
-  owner.reactor.arm(pause, owner.reactor.now());
+  // The queue may hold more, and no further edge would tell: go on in the next round, after the connections had theirs. A timer would
+  // only run at its wheel's next tick.
+  owner.reactor.post([this, still = std::weak_ptr(alive)] {
+    if (!still.expired()) accept_some();
+  });
   return false;
 }
 
 // Above 15/16 of the limit the connections that idle longest make room; at the limit new ones are refused.
 bool EventThread::Impl::make_room() {
   const std::uint64_t limit = state.connection_limit;
-  if (registry.open() < limit - limit / 16) return true;
+  if (open() < limit - limit / 16) return true;
   registry.evict_idle();
-  return registry.open() < limit;
+  return open() < limit;
 }
 
 void EventThread::Impl::take(int fd, const sockaddr_storage& peer, socklen_t peer_size, const Acceptor& acceptor) {
-  const auto& listeners = state.generation->shared->listener_by_address;
-  const auto listener = listeners.find(acceptor.address);
-  if (listener == listeners.end() || !make_room()) {
-    if (listener != listeners.end()) {
+  const bool known = knows_listener(acceptor.address);
+  if (!known || !make_room()) {
+    if (known) {
       state.generation->shared->error_log->log(LogLevel::alert, 0, "{} worker_connections are not enough",
                                                state.connection_limit);
     }
@@ -161,16 +183,14 @@ void EventThread::Impl::take(int fd, const sockaddr_storage& peer, socklen_t pee
   }
   state.metrics.connections_accepted.add();
   exchange::ConnectionInfo info;
-  info.number = next_number;
-  next_number += kNumberStride;
+  info.number = take_number();
   info.accepted = reactor.now();
+  info.socket = fd;
   info.peer =
       SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&peer), peer_size).value_or(SocketAddress{});
   info.peer_ip = info.peer.ip_string();
   info.local = acceptor.address;
   if (info.peer.family() != AddressFamily::unix_path) {
-    const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     // A wildcard listener learns from the socket which address was meant.
     const auto bytes = acceptor.address.bytes();
     if (std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; })) {
@@ -189,12 +209,27 @@ void EventThread::Impl::take(int fd, const sockaddr_storage& peer, socklen_t pee
     state.metrics.connections_dropped.add();
     return;
   }
-  reactor.spawn(session::serve_connection(state, registry, std::move(*socket), listener->second, std::move(info)));
+  serve(acceptor.address, std::move(*socket), std::move(info));
+}
+
+// The address is one of a listener.
+void EventThread::Impl::serve(const SocketAddress& address, io::Socket socket, exchange::ConnectionInfo info) {
+  const auto& listeners = state.generation->shared->listener_by_address;
+  if (const auto listener = listeners.find(address); listener != listeners.end()) {
+    reactor.spawn(session::serve_connection(state, registry, std::move(socket), listener->second, std::move(info)));
+  } else if (const auto of_stream = streams.find_listener(address)) {
+    streams.serve(std::move(socket), *of_stream, std::move(info));
+  }
 }
 
 void EventThread::Impl::accept_on(const std::vector<ListeningSocket>& sockets) {
   std::vector<std::unique_ptr<Acceptor>> kept;
+  std::vector<stream::StreamThread::UdpSource> datagrams;
   for (const ListeningSocket& socket : sockets) {
+    if (socket.udp) {
+      datagrams.push_back({socket.address, socket.fd});
+      continue;
+    }
     const auto known = std::find_if(acceptors.begin(), acceptors.end(), [&](const auto& acceptor) {
       return acceptor && acceptor->source_fd == socket.fd && acceptor->address == socket.address;
     });
@@ -208,10 +243,11 @@ void EventThread::Impl::accept_on(const std::vector<ListeningSocket>& sockets) {
     kept.back()->source_fd = socket.fd;
   }
   acceptors = std::move(kept);
+  streams.read_on(datagrams);
 }
 
-void EventThread::Impl::use(std::shared_ptr<const exchange::Generation> generation,
-                            const std::vector<ListeningSocket>& sockets) {
+void EventThread::Impl::use(Served served, const std::vector<ListeningSocket>& sockets) {
+  auto generation = std::move(served.http);
   auto next = std::make_shared<exchange::ThreadGeneration>();
   const auto old = state.generation;
   const auto& upstreams = generation->config->http.upstreams;
@@ -234,6 +270,7 @@ void EventThread::Impl::use(std::shared_ptr<const exchange::Generation> generati
   state.metrics.use_routes(routes);
   next->shared = std::move(generation);
   state.generation = std::move(next);
+  streams.use(std::move(served.stream));
   accept_on(sockets);
 }
 
@@ -245,12 +282,13 @@ io::Task<void> EventThread::Impl::maintain() {
     if (stopping) break;
     for (const auto& cluster : state.generation->clusters) look_after(cluster);
     for (const auto& [name, cluster] : state.dynamic_clusters) look_after(cluster);
+    streams.look_after();
     check_empty();
   }
 }
 
 void EventThread::Impl::check_empty() {
-  if (on_empty && registry.open() == 0) {
+  if (on_empty && open() == 0) {
     state.access_logs.flush();
     std::exchange(on_empty, {})();
   }
@@ -261,7 +299,7 @@ EventThread::EventThread(std::uint32_t index, exchange::WafService& waf, std::ui
 
 EventThread::~EventThread() { join(); }
 
-void EventThread::start(std::shared_ptr<const exchange::Generation> generation, std::vector<ListeningSocket> sockets) {
+void EventThread::start(Served generation, std::vector<ListeningSocket> sockets) {
   impl_->thread = std::thread([impl = impl_.get(), generation = std::move(generation), sockets = std::move(sockets)] {
     pthread_setname_np(pthread_self(), fmt::format("gh-event-{}", impl->index).c_str());
     impl->use(generation, sockets);
@@ -269,12 +307,12 @@ void EventThread::start(std::shared_ptr<const exchange::Generation> generation, 
     impl->reactor.run();
     // The loop has ended: let go on its own thread of what belongs to it.
     impl->acceptors.clear();
+    impl->streams.read_on({});
     impl->state.access_logs.flush();
   });
 }
 
-void EventThread::apply(std::shared_ptr<const exchange::Generation> generation, std::vector<ListeningSocket> sockets,
-                        std::function<void()> done) {
+void EventThread::apply(Served generation, std::vector<ListeningSocket> sockets, std::function<void()> done) {
   impl_->reactor.post(
       [impl = impl_.get(), generation = std::move(generation), sockets = std::move(sockets), done = std::move(done)] {
         impl->use(generation, sockets);
@@ -286,6 +324,7 @@ void EventThread::drain(std::function<void()> empty) {
   impl_->reactor.post([impl = impl_.get(), empty = std::move(empty)] {
     impl->state.draining = true;
     impl->acceptors.clear();
+    impl->streams.read_on({});
     impl->on_empty = empty;
     impl->registry.cancel_idle();
     impl->check_empty();
@@ -298,11 +337,13 @@ void EventThread::stop() {
     impl->wake.notify_all();
     impl->state.draining = true;
     impl->acceptors.clear();
+    impl->streams.read_on({});
     impl->reactor.spawn([](Impl& self) -> io::Task<void> {
       // Cancelled connections need rounds to unwind; a WAF evaluation under way is waited for.
       const TimePoint deadline = self.reactor.now() + std::chrono::seconds(5);
       while (self.reactor.live_tasks() > 1 && self.reactor.now() < deadline) {
         self.registry.cancel_all();
+        self.streams.cancel_all();
         auto sleeping = self.reactor.sleep_until(self.reactor.now() + Milliseconds{10});
         co_await sleeping;
       }
@@ -316,14 +357,18 @@ void EventThread::join() {
 }
 
 const exchange::ThreadMetrics& EventThread::metrics() const noexcept { return impl_->state.metrics; }
-std::uint64_t EventThread::connections() const noexcept { return impl_->registry.open(); }
+const stream::ThreadMetrics& EventThread::stream_metrics() const noexcept { return impl_->streams.metrics(); }
+std::uint64_t EventThread::connections() const noexcept { return impl_->open(); }
 std::uint64_t EventThread::idle_connections() const noexcept { return impl_->registry.idle(); }
 
 void EventThread::collect_peers(std::function<void(std::vector<PeerFigure>, std::uint64_t)> result) {
   impl_->reactor.post([impl = impl_.get(), result = std::move(result)] {
     std::vector<PeerFigure> figures;
     std::uint64_t idle = 0;
-    for (const auto& runtime : impl->state.generation->clusters) {
+    auto clusters = impl->state.generation->clusters;
+    const auto& of_stream = impl->streams.generation()->clusters;
+    clusters.insert(clusters.end(), of_stream.begin(), of_stream.end());
+    for (const auto& runtime : clusters) {
       idle += runtime->idle();
       for (const auto peers : {runtime->cluster().primary(), runtime->cluster().backup()}) {
         for (const upstream::Peer* peer : peers) {

@@ -13,6 +13,8 @@
 #include "proxy/exchange/generation.hpp"
 #include "proxy/exchange/metrics.hpp"
 #include "proxy/exchange/waf_service.hpp"
+#include "proxy/stream/generation.hpp"
+#include "proxy/stream/metrics.hpp"
 
 namespace gatehouse::server {
 
@@ -20,6 +22,13 @@ namespace gatehouse::server {
 struct ListeningSocket {
   SocketAddress address;  ///< as configured: the key of Generation::listener_by_address
   int fd = -1;
+  bool udp = false;
+};
+
+/// A configuration ready to serve: what http and stream each made of it.
+struct Served {
+  std::shared_ptr<const exchange::Generation> http;
+  std::shared_ptr<const stream::Generation> stream;
 };
 
 /// Runs one reactor on its own thread. The methods may be called from any thread; they take effect on the thread's own loop.
@@ -31,12 +40,11 @@ class EventThread {
   EventThread& operator=(const EventThread&) = delete;
 
   /// Starts the thread and accepts on `sockets`, serving `generation`.
-  void start(std::shared_ptr<const exchange::Generation> generation, std::vector<ListeningSocket> sockets);
+  void start(Served generation, std::vector<ListeningSocket> sockets);
 
   /// Serves `generation` from the next request on, and accepts on exactly `sockets` (a socket that is in both lists is not disturbed).
   /// `done` is called on the event thread once it has taken effect.
-  void apply(std::shared_ptr<const exchange::Generation> generation, std::vector<ListeningSocket> sockets,
-             std::function<void()> done);
+  void apply(Served generation, std::vector<ListeningSocket> sockets, std::function<void()> done);
 
   /// Stops accepting, closes idle connections, lets requests finish (`Connection: close`). `empty` is called on the event thread once no
   /// connection is left.
@@ -47,6 +55,7 @@ class EventThread {
 
   /// For the scrape: counters that this thread writes.
   [[nodiscard]] const exchange::ThreadMetrics& metrics() const noexcept;
+  [[nodiscard]] const stream::ThreadMetrics& stream_metrics() const noexcept;
   /// Open downstream connections; idle ones among them.
   [[nodiscard]] std::uint64_t connections() const noexcept;
   [[nodiscard]] std::uint64_t idle_connections() const noexcept;

@@ -42,10 +42,11 @@ UniqueFd new_socket(const SocketAddress& address, const config::ListenOptions& o
   int family = AF_INET;
   if (address.family() == AddressFamily::ipv6) family = AF_INET6;
   if (is_unix(address)) family = AF_UNIX;
-  UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(::socket(family, (options.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) fail(fmt::format("socket() {}", address.to_string()));
   if (is_unix(address)) return fd;
-  set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR", address);
+  // On UDP it would let two programs have one port.
+  if (!options.udp) set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR", address);
   if (family == AF_INET6) {
     set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6only.value_or(true) ? 1 : 0, "IPV6_V6ONLY", address);
   }
@@ -76,6 +77,14 @@ void set_listen_options(int fd, const SocketAddress& address, const config::List
   if (options.rcvbuf) set(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(*options.rcvbuf), "SO_RCVBUF", address);
   if (options.sndbuf) set(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(*options.sndbuf), "SO_SNDBUF", address);
   if (options.so_keepalive) set(fd, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE", address);
+  if (options.udp) {
+    // A wildcard socket must know which address it was asked at, to answer from it.
+    if (address.family() == AddressFamily::ipv6) {
+      set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO", address);
+    } else {
+      set(fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO", address);
+    }
+  }
   if (!is_unix(address) && options.fastopen > 0) {
     set(fd, IPPROTO_TCP, TCP_FASTOPEN, options.fastopen, "TCP_FASTOPEN", address);
   }
@@ -93,6 +102,7 @@ UniqueFd open_listener(const WantedAddress& wanted) {
   bind_to(fd.get(), address);
   if (is_unix(address) && ::chmod(address.path().c_str(), 0666) != 0)
     fail(fmt::format("chmod() \"{}\"", address.path()));
+  if (wanted.options.udp) return fd;
   if (::listen(fd.get(), wanted.options.backlog) != 0) {
     fail(fmt::format("listen() to {}, backlog {}", address.to_string(), wanted.options.backlog));
   }
@@ -111,7 +121,9 @@ void probe(const WantedAddress& wanted) {
 // Our own sockets on the same port, say on the wildcard address, would make the probe fail without reason.
 bool may_be_probed(const WantedAddress& wanted, const ListeningSockets::Groups& held) {
   if (is_unix(wanted.address)) return false;
-  return std::ranges::none_of(held, [&](const auto& group) { return group.first.port() == wanted.address.port(); });
+  return std::ranges::none_of(held, [&](const auto& group) {
+    return group.first.udp == wanted.options.udp && group.first.address.port() == wanted.address.port();
+  });
 }
 
 void probe_patiently(const WantedAddress& wanted, int attempts) {
@@ -139,13 +151,20 @@ ListenError::ListenError(std::vector<std::string> texts)
 
 std::vector<WantedAddress> wanted_addresses(const config::Config& config, std::uint32_t threads) {
   std::vector<WantedAddress> result;
-  for (const auto& listener : config.http.listeners) {
-    result.push_back({listener.address, listener.options, is_unix(listener.address) ? 1 : threads});
-    result.back().options.reuseport = !is_unix(listener.address);
+  for (const config::Http* block : {&config.http, &config.stream}) {
+    for (const auto& listener : block->listeners) {
+      const BindAddress wanted{listener.address, listener.options.udp};
+      if (std::ranges::find(result, wanted, &WantedAddress::bind_address) != result.end()) {
+        throw ListenError({fmt::format("{} is the address of a server of http and of a server of stream",
+                                       listener.address.to_string())});
+      }
+      result.push_back({listener.address, listener.options, is_unix(listener.address) ? 1 : threads});
+      result.back().options.reuseport = !is_unix(listener.address);
+    }
   }
   const auto& admin = config.main.admin_listen;
   if (!admin) return result;
-  if (std::ranges::any_of(result, [&](const auto& wanted) { return wanted.address == *admin; })) {
+  if (std::ranges::find(result, BindAddress(*admin), &WantedAddress::bind_address) != result.end()) {
     throw ListenError({fmt::format("admin_listen {} is also the address of a server", admin->to_string())});
   }
   result.push_back({*admin, {}, 1});
@@ -154,15 +173,19 @@ std::vector<WantedAddress> wanted_addresses(const config::Config& config, std::u
 
 void ListeningSockets::adopt(std::span<const int> descriptors) {
   for (const int fd : descriptors) {
+    int type = 0;
     int listens = 0;
-    socklen_t length = sizeof listens;
-    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0) continue;
+    socklen_t length = sizeof type;
+    if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0) continue;
+    const bool udp = type == SOCK_DGRAM;
+    length = sizeof listens;
+    if (!udp && (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0)) continue;
     sockaddr_storage storage{};
     length = sizeof storage;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) continue;
     const auto address = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
-    if (!address) continue;
-    groups_[*address].emplace_back(fd);
+    if (!address || (udp && address->port() == 0)) continue;
+    groups_[{*address, udp}].emplace_back(fd);
   }
 }
 
@@ -170,7 +193,7 @@ ListeningSockets ListeningSockets::open_missing(std::span<const WantedAddress> w
                                                 int attempts) {
   ListeningSockets opened;
   std::vector<std::string> errors;
-  const auto held_count = [&](const SocketAddress& address) {
+  const auto held_count = [&](const BindAddress& address) {
     const auto found = held.groups_.find(address);
     return found == held.groups_.end() ? std::size_t{0} : found->second.size();
   };
@@ -182,18 +205,18 @@ ListeningSockets ListeningSockets::open_missing(std::span<const WantedAddress> w
     }
   };
   for (const auto& one : wanted) {
-    if (held_count(one.address) == 0 && may_be_probed(one, held.groups_)) {
+    if (held_count(one.bind_address()) == 0 && may_be_probed(one, held.groups_)) {
       attempt([&] { probe_patiently(one, errors.empty() ? attempts : 1); });
     }
   }
   if (!errors.empty()) throw ListenError(std::move(errors));
   for (const auto& one : wanted) {
     // One more socket can join a group only if all of it has SO_REUSEPORT; a Unix or admin socket is alone.
-    const std::size_t missing = one.sockets - std::min<std::size_t>(one.sockets, held_count(one.address));
+    const std::size_t missing = one.sockets - std::min<std::size_t>(one.sockets, held_count(one.bind_address()));
     for (std::size_t i = 0; i < missing; ++i) {
       attempt([&] {
         UniqueFd socket = open_listener(one);  // first: a failure must not leave an entry, whose file would be removed
-        opened.groups_[one.address].push_back(std::move(socket));
+        opened.groups_[one.bind_address()].push_back(std::move(socket));
       });
     }
   }
@@ -212,20 +235,22 @@ void ListeningSockets::merge(ListeningSockets other) {
 
 void ListeningSockets::retain(std::span<const WantedAddress> wanted, UnixFiles files) {
   for (auto group = groups_.begin(); group != groups_.end();) {
-    const auto found = std::ranges::find(wanted, group->first, &WantedAddress::address);
+    const auto found = std::ranges::find(wanted, group->first, &WantedAddress::bind_address);
     if (found == wanted.end()) {
-      if (files == UnixFiles::remove && is_unix(group->first)) ::unlink(group->first.path().c_str());
+      if (files == UnixFiles::remove && is_unix(group->first.address)) ::unlink(group->first.address.path().c_str());
       group = groups_.erase(group);
       continue;
     }
-    for (const auto& socket : group->second) (void)::listen(socket.get(), found->options.backlog);
+    if (!group->first.udp) {
+      for (const auto& socket : group->second) (void)::listen(socket.get(), found->options.backlog);
+    }
     ++group;
   }
 }
 
 void ListeningSockets::close(UnixFiles files) {
   for (const auto& [address, sockets] : groups_) {
-    if (files == UnixFiles::remove && is_unix(address)) ::unlink(address.path().c_str());
+    if (files == UnixFiles::remove && is_unix(address.address)) ::unlink(address.address.path().c_str());
   }
   groups_.clear();
 }

@@ -7,23 +7,36 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/base/address.hpp"
+#include "proxy/base/unique_fd.hpp"
 #include "proxy/config/model.hpp"
-#include "proxy/server/unique_fd.hpp"
 
 namespace gatehouse::server {
+
+/// What sockets are bound to: the ports of TCP and of UDP are apart.
+struct BindAddress {
+  // Implicit: an address alone is one of TCP, or a Unix socket.
+  BindAddress(SocketAddress address_, bool udp_ = false) : address(std::move(address_)), udp(udp_) {}  // NOLINT
+  SocketAddress address;
+  bool udp = false;
+  friend bool operator==(const BindAddress&, const BindAddress&) = default;
+  friend auto operator<=>(const BindAddress&, const BindAddress&) = default;
+};
 
 /// An address that a configuration wants sockets for.
 struct WantedAddress {
   SocketAddress address;
   config::ListenOptions options;
   std::uint32_t sockets = 1;  ///< how many share it by SO_REUSEPORT, one for each event thread; Unix sockets can't
+
+  [[nodiscard]] BindAddress bind_address() const { return {address, options.udp}; }
 };
 
 /// The addresses of a configuration for `threads` event threads, the admin listener (one socket) among them. Throws
-/// std::runtime_error when the admin listener's address is also a server's.
+/// std::runtime_error when an address is wanted twice: by http and stream, or by a server and the admin listener.
 [[nodiscard]] std::vector<WantedAddress> wanted_addresses(const config::Config& config, std::uint32_t threads);
 
 /// Why sockets could not be opened: nginx's text for each, `bind() to 0.0.0.0:80 failed (98: Address already in use)`.
@@ -39,7 +52,7 @@ class ListenError : public std::runtime_error {
 /// Sockets by address. Single-threaded.
 class ListeningSockets {
  public:
-  using Groups = std::map<SocketAddress, std::vector<UniqueFd>>;
+  using Groups = std::map<BindAddress, std::vector<UniqueFd>>;
 
   /// Takes over descriptors that were inherited; those that are no listening sockets are left alone and not taken.
   void adopt(std::span<const int> descriptors);

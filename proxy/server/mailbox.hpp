@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "proxy/server/unique_fd.hpp"
+#include "proxy/base/unique_fd.hpp"
 
 namespace gatehouse::server {
 

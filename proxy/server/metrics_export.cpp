@@ -81,6 +81,7 @@ class Exposition {
     add_routes();
     add_connections();
     add_upstreams();
+    add_streams();
     add_waf();
     add_fast_path();
     add_process();
@@ -137,6 +138,7 @@ class Exposition {
   void add_routes();
   void add_connections();
   void add_upstreams();
+  void add_streams();
   void add_waf();
   void add_fast_path();
   void add_process();
@@ -214,6 +216,39 @@ void Exposition::add_upstreams() {
   add(Metric::upstream_reused, {}, sum(&T::upstream_requests_reused));
   add(Metric::upstream_connect_failures, {}, sum(&T::upstream_connect_failures));
   add(Metric::upstream_retries, {}, sum(&T::upstream_retries));
+}
+
+void Exposition::add_streams() {
+  struct Sum {
+    std::array<std::uint64_t, stream::kStatuses.size()> ended{};
+    std::uint64_t begun = 0, open = 0, received = 0, sent = 0, connects = 0, failures = 0;
+  };
+  std::map<std::string, Sum> servers;
+  for (const auto* thread : input_.stream_threads) {
+    thread->visit([&](const std::string& label, const stream::ServerMetrics& of) {
+      Sum& sum = servers[label];
+      for (std::size_t i = 0; i < sum.ended.size(); ++i) sum.ended[i] += of.ended[i].value();
+      sum.begun += of.begun.value();
+      sum.open += of.open.value();
+      sum.received += of.received.value();
+      sum.sent += of.sent.value();
+      sum.connects += of.upstream_connects.value();
+      sum.failures += of.upstream_failures.value();
+    });
+  }
+  for (const auto& [server, sum] : servers) {
+    for (std::size_t i = 0; i < sum.ended.size(); ++i) {
+      if (sum.ended[i] == 0) continue;
+      add(Metric::stream_sessions, {{"server", server}, {"status", std::to_string(stream::kStatuses[i])}},
+          sum.ended[i]);
+    }
+    add(Metric::stream_begun, {{"server", server}}, sum.begun);
+    add(Metric::stream_open, {{"server", server}}, sum.open);
+    add(Metric::stream_bytes, {{"server", server}, {"direction", "received"}}, sum.received);
+    add(Metric::stream_bytes, {{"server", server}, {"direction", "sent"}}, sum.sent);
+    add(Metric::stream_connects, {{"server", server}, {"result", "connected"}}, sum.connects);
+    add(Metric::stream_connects, {{"server", server}, {"result", "failed"}}, sum.failures);
+  }
 }
 
 void Exposition::add_waf() {

@@ -9,6 +9,7 @@
 
 #include "proxy/exchange/metrics.hpp"
 #include "proxy/server/process_figures.hpp"
+#include "proxy/stream/metrics.hpp"
 #include "waf/engine.hpp"
 
 namespace gatehouse::server {
@@ -39,6 +40,11 @@ enum class MetricType : std::uint8_t { counter, gauge, histogram };
   X(upstream_reused, "gatehouse_upstream_requests_reused_total", counter, "Requests sent on a kept upstream connection.")             \
   X(upstream_connect_failures, "gatehouse_upstream_connect_failures_total", counter, "Connections to upstreams that failed.")         \
   X(upstream_retries, "gatehouse_upstream_retries_total", counter, "Tries beyond a request's first one.")                             \
+  X(stream_sessions, "gatehouse_stream_sessions_total", counter, "Ended sessions of stream servers by server and status.") \
+  X(stream_begun, "gatehouse_stream_sessions_begun_total", counter, "Sessions of stream servers that began.") \
+  X(stream_open, "gatehouse_stream_open_sessions", gauge, "Sessions of stream servers that are under way.") \
+  X(stream_bytes, "gatehouse_stream_bytes_total", counter, "Bytes of ended stream sessions by server and direction (received: from clients).") \
+  X(stream_connects, "gatehouse_stream_upstream_connections_total", counter, "Connections of stream servers to upstreams by result.") \
   X(waf_verdicts, "gatehouse_waf_verdicts_total", counter, "What the WAF decided about requests by server and route.")                \
   X(waf_rule_hits, "gatehouse_waf_rule_hits_total", counter, "Matches of WAF rules by rule id; denied tells whether the match refused the request.") \
   X(waf_duration, "gatehouse_waf_evaluation_duration_seconds", histogram, "Time requests waited for the WAF's verdict.")              \
@@ -110,7 +116,7 @@ struct CertificateSample {
 
 /// A rule set's fast path as the routes use it.
 struct FastPathSample {
-  std::string rule_set;   ///< its hash, shortened
+  std::string rule_set;    ///< its hash, shortened
   std::string_view state;  ///< "on", "shadow", "refused" or "distrusted"
 
   friend auto operator<=>(const FastPathSample&, const FastPathSample&) = default;
@@ -129,6 +135,7 @@ struct ReloadFigures {
 /// Everything a scrape shows. Counters of the threads are read while the threads write them.
 struct MetricsInput {
   std::vector<const exchange::ThreadMetrics*> threads;
+  std::vector<const stream::ThreadMetrics*> stream_threads;
   std::uint64_t connections = 0;
   std::uint64_t idle_connections = 0;
   std::vector<PeerSample> peers;

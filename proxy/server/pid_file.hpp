@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "proxy/server/unique_fd.hpp"
+#include "proxy/base/unique_fd.hpp"
 
 namespace gatehouse::server {
 

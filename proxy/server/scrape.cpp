@@ -47,6 +47,7 @@ void scrape_threads(const EventThreads& threads, MetricsInput& input) {
       collection->add(figures, idle);
     });
     input.threads.push_back(&thread->metrics());
+    input.stream_threads.push_back(&thread->stream_metrics());
     input.connections += thread->connections();
     input.idle_connections += thread->idle_connections();
   }
@@ -56,18 +57,21 @@ void scrape_threads(const EventThreads& threads, MetricsInput& input) {
   input.idle_upstream_connections = collection->idle;
 }
 
-std::vector<CertificateSample> certificate_samples(const exchange::Generation& generation) {
+std::vector<CertificateSample> certificate_samples(const exchange::Generation& generation,
+                                                   const stream::Generation& streams) {
   std::vector<CertificateSample> samples;
   std::set<std::pair<std::string, std::string>> seen;
-  for (const auto& server : generation.servers) {
-    if (!server.tls) continue;
+  const auto add = [&](const auto& server) {
+    if (!server.tls) return;
     const std::string name = server.server->name.empty() ? "_" : server.server->name;
     for (const auto& certificate : server.tls->certificates()) {
       if (!seen.emplace(name, certificate.path).second) continue;
       const auto expiry = std::chrono::duration_cast<std::chrono::seconds>(certificate.not_after.time_since_epoch());
       samples.push_back({name, certificate.path, static_cast<double>(expiry.count())});
     }
-  }
+  };
+  for (const auto& server : generation.servers) add(server);
+  for (const auto& server : streams.servers) add(server);
   return samples;
 }
 

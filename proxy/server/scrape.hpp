@@ -16,7 +16,8 @@ using EventThreads = std::vector<std::unique_ptr<EventThread>>;
 void scrape_threads(const EventThreads& threads, MetricsInput& input);
 
 /// When the generation's certificates expire, each once for a server name and file.
-[[nodiscard]] std::vector<CertificateSample> certificate_samples(const exchange::Generation& generation);
+[[nodiscard]] std::vector<CertificateSample> certificate_samples(const exchange::Generation& generation,
+                                                                 const stream::Generation& streams);
 
 /// The states of the generation's fast paths, each once.
 [[nodiscard]] std::vector<FastPathSample> fast_path_samples(const exchange::Generation& generation);

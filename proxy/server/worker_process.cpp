@@ -30,6 +30,7 @@ namespace gatehouse::server {
 namespace {
 
 using Generation = std::shared_ptr<const exchange::Generation>;
+using StreamGeneration = std::shared_ptr<const stream::Generation>;
 
 /// How long requests may take when the supervisor is gone: nobody keeps the ports, and a new supervisor wants them.
 constexpr std::chrono::seconds kOrphanPatience{5};
@@ -48,6 +49,7 @@ double wall_seconds() {
 /// What the loader's thread found.
 struct Loaded {
   Generation generation;  ///< null when it failed
+  StreamGeneration stream;
   std::vector<std::string> notes;
   std::string failure;  ///< one reason a line
 };
@@ -107,6 +109,10 @@ class WorkerProcess {
     const std::lock_guard lock(mutex_);
     return generation_;
   }
+  [[nodiscard]] StreamGeneration stream_generation() const {
+    const std::lock_guard lock(mutex_);
+    return stream_;
+  }
   [[nodiscard]] const ErrorLog& log() const { return *generation_->error_log; }
   [[nodiscard]] std::vector<ListeningSocket> sockets_for(std::uint32_t thread, const config::Config& config) const;
   [[nodiscard]] int poll_timeout() const;
@@ -114,10 +120,12 @@ class WorkerProcess {
   WorkerOptions options_;
   const bool has_supervisor_;
   exchange::SharedState shared_;
+  stream::LimitZones limit_zones_;
   UniqueFd signals_;
   Mailbox mailbox_;
   mutable std::mutex mutex_;  ///< of what a scrape reads: generation_, options_.figures
   Generation generation_;
+  StreamGeneration stream_;
   std::unique_ptr<waf::Engine> engine_;
   std::unique_ptr<io::WorkerPool> pool_;
   std::unique_ptr<exchange::WafService> waf_;
@@ -136,9 +144,11 @@ void WorkerProcess::start() {
   std::vector<std::string> notes = set_process_limits(options_.config->main);
   shared_.fast_paths.set_threads(event_thread_count(options_.config->main));
   generation_ = exchange::build_generation(options_.config, shared_, notes);
+  stream_ = stream::build_generation(options_.config, shared_, limit_zones_, notes);
   tell(notes);
   drop_privileges(options_.config->main);
   options_.figures.last_success_seconds = wall_seconds();
+  exchange::begin_serving(*generation_);
 
   engine_ = std::make_unique<waf::Engine>();
   const config::MainSettings& main = options_.config->main;
@@ -165,7 +175,8 @@ void WorkerProcess::start_threads() {
   for (std::uint32_t i = 0; i < count; ++i) {
     threads_.push_back(std::make_unique<EventThread>(i, *waf_, options_.config->main.worker_connections));
   }
-  for (std::uint32_t i = 0; i < count; ++i) threads_[i]->start(generation_, sockets_for(i, *options_.config));
+  for (std::uint32_t i = 0; i < count; ++i)
+    threads_[i]->start({generation_, stream_}, sockets_for(i, *options_.config));
 }
 
 void WorkerProcess::start_admin() {
@@ -181,13 +192,15 @@ void WorkerProcess::start_admin() {
 
 std::vector<ListeningSocket> WorkerProcess::sockets_for(std::uint32_t thread, const config::Config& config) const {
   std::vector<ListeningSocket> result;
-  for (const auto& listener : config.http.listeners) {
-    const auto group = options_.sockets.groups().find(listener.address);
-    if (group == options_.sockets.groups().end()) continue;
-    const auto& sockets = group->second;
-    const auto count = static_cast<std::uint32_t>(sockets.size());
-    for (const std::uint32_t i : sockets_of_thread(count, thread, static_cast<std::uint32_t>(threads_.size()))) {
-      result.push_back({listener.address, sockets[i].get()});
+  for (const config::Http* block : {&config.http, &config.stream}) {
+    for (const auto& listener : block->listeners) {
+      const auto group = options_.sockets.groups().find({listener.address, listener.options.udp});
+      if (group == options_.sockets.groups().end()) continue;
+      const auto& sockets = group->second;
+      const auto count = static_cast<std::uint32_t>(sockets.size());
+      for (const std::uint32_t i : sockets_of_thread(count, thread, static_cast<std::uint32_t>(threads_.size()))) {
+        result.push_back({listener.address, sockets[i].get(), listener.options.udp});
+      }
     }
   }
   return result;
@@ -206,7 +219,7 @@ std::string WorkerProcess::scrape() {
   input.waf_disagreements = waf_->disagreements;
   input.waf_afterwards = waf_->afterwards;
   input.waf_afterwards_lost = waf_->afterwards_lost;
-  input.certificates = certificate_samples(*generation());
+  input.certificates = certificate_samples(*generation(), *stream_generation());
   {
     const std::lock_guard lock(mutex_);
     input.reloads = options_.figures;
@@ -283,7 +296,9 @@ Loaded WorkerProcess::load() noexcept {
       for (const auto& diagnostic : read.diagnostics) loaded.failure += diagnostic.text + "\n";
       return loaded;
     }
-    loaded.generation = exchange::build_generation(read.config, shared_, loaded.notes);
+    const auto generation = exchange::build_generation(read.config, shared_, loaded.notes);
+    loaded.stream = stream::build_generation(read.config, shared_, limit_zones_, loaded.notes);
+    loaded.generation = generation;
   } catch (const std::exception& error) {
     loaded.failure = error.what();
   }
@@ -312,7 +327,7 @@ void WorkerProcess::finish_reload(std::uint32_t number, const Loaded& loaded) {
   }
   const auto wanted = wanted_addresses(*loaded.generation->config, static_cast<std::uint32_t>(threads_.size()));
   for (const auto& one : wanted) {
-    if (!options_.sockets.groups().contains(one.address)) {
+    if (!options_.sockets.groups().contains(one.bind_address())) {
       reload_failed(number, fmt::format("no socket for {}: the configuration changed while it was loaded",
                                         one.address.to_string()));
       return;
@@ -321,11 +336,13 @@ void WorkerProcess::finish_reload(std::uint32_t number, const Loaded& loaded) {
   {
     const std::lock_guard lock(mutex_);
     generation_ = loaded.generation;
+    stream_ = loaded.stream;
   }
+  exchange::begin_serving(*generation_);
   tell(loaded.notes);
   missing_ = static_cast<std::uint32_t>(threads_.size());
   for (std::uint32_t i = 0; i < threads_.size(); ++i) {
-    threads_[i]->apply(generation_, sockets_for(i, *generation_->config), [this, number] {
+    threads_[i]->apply({generation_, stream_}, sockets_for(i, *generation_->config), [this, number] {
       if (missing_.fetch_sub(1) == 1) mailbox_.post([this, number] { applied(number); });
     });
   }

@@ -8,9 +8,9 @@
 #include "certs/server_connection.hpp"
 #include "proxy/exchange/filters/real_address.hpp"
 #include "proxy/exchange/generation.hpp"
+#include "proxy/exchange/plain_address.hpp"
 #include "proxy/http/local_reply.hpp"
 #include "proxy/http/proxy_protocol.hpp"
-#include "proxy/io/read_buffer.hpp"
 #include "proxy/session/h1_session.hpp"
 
 namespace gatehouse::session {
@@ -69,22 +69,9 @@ bool ConnectionRegistry::evict_idle() {
 
 namespace {
 
+using exchange::address_of;
 using exchange::ConnectionInfo;
 using exchange::ThreadState;
-
-SocketAddress address_of(const http::PlainAddress& plain) {
-  switch (plain.family) {
-    case http::PlainAddress::Family::ipv4: {
-      std::array<std::uint8_t, 4> bytes{};
-      std::copy_n(plain.bytes.begin(), bytes.size(), bytes.begin());
-      return SocketAddress::ipv4(bytes, plain.port);
-    }
-    case http::PlainAddress::Family::ipv6: return SocketAddress::ipv6(plain.bytes, plain.port);
-    case http::PlainAddress::Family::unix_socket: return SocketAddress::unix_path("");
-    case http::PlainAddress::Family::none: break;
-  }
-  return {};
-}
 
 // Everything that happens to a connection before its first request.
 class Opening {
@@ -92,8 +79,7 @@ class Opening {
   Opening(ThreadState& thread, io::Stream& stream, ConnectionInfo& info, const exchange::ListenerRuntime& listener)
       : thread_(thread), stream_(stream), info_(info), listener_(listener) {}
 
-  /// Not inlined: its frame is to be gone while the connection lives on, not a part of the connection's own.
-  [[gnu::noinline]] io::Task<bool> run();
+  io::Task<bool> run();
 
  private:
   io::Task<bool> read_proxy_header();
@@ -159,8 +145,8 @@ io::Task<bool> Opening::read_proxy_header() {
       break;
     if (header.command == http::ProxyHeader::Command::proxy &&
         header.source.family != http::PlainAddress::Family::none) {
-      info_.proxy_source = address_of(header.source);
-      info_.proxy_destination = address_of(header.destination);
+      info_.told = std::make_shared<const ConnectionInfo::Told>(
+          ConnectionInfo::Told{address_of(header.source), address_of(header.destination)});
     }
     co_return true;
   }
@@ -248,25 +234,39 @@ void Opening::count_handshake() {
   }
 }
 
+// Not inlined: its frame is to be gone while the connection lives on, not a part of the connection's own.
+[[gnu::noinline]] io::Task<bool> open_connection(ThreadState& thread, io::Stream& stream, ConnectionInfo& info,
+                                                 const exchange::ListenerRuntime& listener) {
+  Opening opening(thread, stream, info, listener);
+  auto running = opening.run();
+  co_return co_await running;
+}
+
 }  // namespace
 
 io::Task<void> serve_connection(ThreadState& thread, ConnectionRegistry& registry, io::Socket socket,
                                 std::size_t listener, ConnectionInfo info) {
   io::Stream stream(std::move(socket));
   ConnectionEntry entry(registry, stream);
-  io::ReadBuffer buffer(thread.head_blocks);
-  // The generation is kept while the connection opens; requests then follow the current one.
-  const auto generation = thread.generation;
-  const exchange::ListenerRuntime& runtime = generation->shared->listeners[listener];
+  Place place{thread.generation, &thread.generation->shared->listeners[listener]};
   bool open = true;
-  if (runtime.listener->options.proxy_protocol || runtime.listener->options.ssl) {
-    Opening opening(thread, stream, info, runtime);
-    auto running = opening.run();
-    open = co_await running;
+  if (const auto& options = place.listener->listener->options; options.proxy_protocol || options.ssl) {
+    auto opening = open_connection(thread, stream, info, *place.listener);
+    open = co_await opening;
   }
-  if (open) {
-    auto serving = serve_h1(thread, entry, stream, buffer, info, runtime.listener->address);
-    co_await serving;
+  H1Connection connection(thread, entry, stream, info, place);
+  // What stands in this frame is what an idle connection costs.
+  while (open) {
+    if (!connection.has_request()) {
+      const auto timeout = connection.begin_wait();
+      if (!timeout) break;
+      auto waiting = io::wait_readable(stream, *timeout);
+      const auto ready = co_await waiting;
+      connection.end_wait();
+      if (!ready) break;
+    }
+    auto serving = connection.serve();
+    open = co_await serving;
   }
   stream.close();
   thread.metrics.connections_closed.add();

@@ -40,6 +40,9 @@ class H1Downstream final : public exchange::Downstream {
 
   io::Task<Result<std::string_view>> read_body() override;
   bool body_finished() const noexcept override { return body_finished_; }
+  bool body_at_hand() const noexcept override {
+    return body_finished_ || (!decoder_ && !continue_due_ && unread_.size() >= body_left_);
+  }
   void cancel_read_body() noexcept override { stream_.socket().descriptor().cancel_read(); }
   const http::Fields* request_trailers() const noexcept override;
   io::Task<Result<void>> send_interim(const exchange::ResponseHeadOut& head) override;
@@ -56,6 +59,7 @@ class H1Downstream final : public exchange::Downstream {
                                 Milliseconds idle_timeout) override;
   void close_after_response() noexcept override { keep_alive_ = false; }
   void abort() noexcept override { aborted_ = true; }
+  [[nodiscard]] bool aborted() const noexcept override { return aborted_; }
 
   /// Reads and drops what is left of the request body, up to a bound, so that the connection can go on; then tells how it goes on.
   [[nodiscard]] io::Task<Afterwards> finish();

@@ -19,72 +19,39 @@ constexpr std::size_t kReadAtLeast = 1024;
 // What reading a head came to.
 enum class HeadEnd : std::uint8_t { complete, refused, closed };
 
-// The current generation with the listener a connection belongs to. A listener that the newest configuration lacks keeps the older
-// generation until its connections are gone.
-struct Place {
-  std::shared_ptr<const exchange::ThreadGeneration> generation;
-  const exchange::ListenerRuntime* listener = nullptr;
-};
+}  // namespace
 
-void follow(Place& place, const exchange::ThreadState& thread, const SocketAddress& address, bool& listener_gone) {
-  if (place.generation == thread.generation) return;
-  const auto& listeners = thread.generation->shared->listener_by_address;
-  const auto found = listeners.find(address);
-  if (found == listeners.end()) {
-    listener_gone = true;
-    return;
-  }
-  place.generation = thread.generation;
-  place.listener = &place.generation->shared->listeners[found->second];
-}
-
+// The requests of one connection from one wait to the next.
 class H1Session {
  public:
-  H1Session(exchange::ThreadState& thread, ConnectionEntry& entry, io::Stream& stream, io::ReadBuffer& buffer,
-            exchange::ConnectionInfo& info, SocketAddress address)
-      : thread_(thread), entry_(entry), stream_(stream), buffer_(buffer), info_(info), address_(std::move(address)) {}
+  explicit H1Session(H1Connection& connection)
+      : connection_(connection),
+        thread_(connection.thread_),
+        stream_(connection.stream_),
+        info_(connection.info_),
+        place_(connection.place_),
+        buffer_(thread_.head_blocks) {}
 
-  io::Task<void> run();
+  io::Task<bool> run();
 
  private:
-  io::Task<bool> await_request();
   io::Task<HeadEnd> read_head();
   io::Task<Afterwards> serve_one();
   io::Task<Afterwards> refuse(Reason why);
   io::Task<void> linger();
-  [[nodiscard]] const exchange::ServerRuntime& default_server() const {
-    return place_.generation->shared->servers[place_.listener->listener->default_server];
-  }
 
+  H1Connection& connection_;
   exchange::ThreadState& thread_;
-  ConnectionEntry& entry_;
   io::Stream& stream_;
-  io::ReadBuffer& buffer_;
   exchange::ConnectionInfo& info_;
-  const SocketAddress address_;
-  Place place_;
-  bool listener_gone_ = false;
+  Place& place_;
+  io::ReadBuffer buffer_;
   http::RequestParser parser_;
   Reason refusal_ = Reason::none;
-  Milliseconds keepalive_timeout_{0};
 };
 
-// Waits for the first byte of the next request. False when the connection is over.
-io::Task<bool> H1Session::await_request() {
-  if (!buffer_.empty() || stream_.has_buffered()) co_return true;
-  buffer_.release();
-  const bool first = info_.requests == 0;
-  const Milliseconds timeout = first ? default_server().server->settings.client_header_timeout : keepalive_timeout_;
-  if (thread_.draining && !first) co_return false;
-  entry_.set_idle(!first);
-  auto waiting = io::wait_readable(stream_, timeout);
-  const auto ready = co_await waiting;
-  entry_.set_idle(false);
-  co_return ready.has_value();
-}
-
 io::Task<HeadEnd> H1Session::read_head() {
-  const exchange::ServerRuntime& server = default_server();
+  const exchange::ServerRuntime& server = place_.default_server();
   parser_.set_limits(server.parse_limits);
   parser_.reset();
   const TimePoint deadline = thread_.reactor.now() + server.server->settings.client_header_timeout;
@@ -134,14 +101,14 @@ io::Task<Afterwards> H1Session::serve_one() {
   exchange::Exchange exchange(thread_, place_.generation, downstream, info_, parser_.head(), *semantics);
   auto running = exchange::run_exchange(exchange, *place_.listener);
   co_await running;
-  keepalive_timeout_ = exchange.settings().keepalive_timeout;
+  connection_.keepalive_timeout_ = exchange.settings().keepalive_timeout;
   auto finishing = downstream.finish();
   co_return co_await finishing;
 }
 
 // Closes our side and reads what still comes, so that a reset does not take the answer away from a client that is still sending.
 io::Task<void> H1Session::linger() {
-  const auto& settings = default_server().server->root.settings;
+  const auto& settings = place_.default_server().server->root.settings;
   if (settings.lingering_close == config::LocationSettings::LingeringClose::off) co_return;
   if (stream_.ssl() != nullptr) SSL_shutdown(stream_.ssl());
   stream_.socket().shutdown_write();
@@ -158,18 +125,12 @@ io::Task<void> H1Session::linger() {
   }
 }
 
-io::Task<void> H1Session::run() {
-  for (;;) {
-    follow(place_, thread_, address_, listener_gone_);
-    if (place_.listener == nullptr) co_return;
-    {
-      auto awaiting = await_request();
-      if (const bool more = co_await awaiting; !more) co_return;
-    }
-    follow(place_, thread_, address_, listener_gone_);
+io::Task<bool> H1Session::run() {
+  do {
+    place_.follow(thread_);
     auto reading = read_head();
     const HeadEnd head = co_await reading;
-    if (head == HeadEnd::closed) co_return;
+    if (head == HeadEnd::closed) co_return false;
     ++info_.requests;
     Afterwards afterwards = Afterwards::close;
     if (head == HeadEnd::refused) {
@@ -181,25 +142,47 @@ io::Task<void> H1Session::run() {
     }
     switch (afterwards) {
       case Afterwards::next_request: break;
-      case Afterwards::close: co_return;
+      case Afterwards::close: co_return false;
       case Afterwards::linger: {
         auto lingering = linger();
         co_await lingering;
-        co_return;
+        co_return false;
       }
-      case Afterwards::reset: stream_.socket().set_reset_on_close(); co_return;
-      case Afterwards::tunneled: co_return;
+      case Afterwards::reset: stream_.socket().set_reset_on_close(); co_return false;
+      case Afterwards::tunneled: co_return false;
     }
-  }
+  } while (!buffer_.empty() || stream_.has_buffered());
+  co_return true;
 }
 
-}  // namespace
+void Place::follow(const exchange::ThreadState& thread) {
+  if (generation == thread.generation) return;
+  const auto& listeners = thread.generation->shared->listener_by_address;
+  const auto found = listeners.find(listener->listener->address);
+  if (found == listeners.end()) return;
+  generation = thread.generation;
+  listener = &generation->shared->listeners[found->second];
+}
 
-io::Task<void> serve_h1(exchange::ThreadState& thread, ConnectionEntry& entry, io::Stream& stream,
-                        io::ReadBuffer& buffer, exchange::ConnectionInfo& info, SocketAddress address) {
-  H1Session session(thread, entry, stream, buffer, info, std::move(address));
+std::optional<Milliseconds> H1Connection::begin_wait() {
+  place_.follow(thread_);
+  if (info_.requests == 0) return place_.default_server().server->settings.client_header_timeout;
+  if (thread_.draining) return std::nullopt;
+  entry_.set_idle(true);
+  thread_.metrics.connections_waiting.add();
+  return keepalive_timeout_;
+}
+
+void H1Connection::end_wait() {
+  if (!entry_.idle()) return;
+  entry_.set_idle(false);
+  thread_.metrics.connections_waiting.subtract();
+}
+
+io::Task<bool> H1Connection::serve() {
+  H1Session session(*this);
   auto running = session.run();
-  co_await running;
+  co_return co_await running;
 }
 
 }  // namespace gatehouse::session

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 
 #include "proxy/upstream/cluster.hpp"
 
@@ -12,25 +13,44 @@ namespace {
 // After so many peers that can't be used, a hashing or random balancer leaves the choice to round robin.
 constexpr std::uint32_t kMaxMisses = 20;
 
+// Weights are counted in these parts, so that slow_start has steps between 0 and 1.
+constexpr std::int64_t kParts = 1024;
+
+// What is there of a weight at `now`: all of it, or the share that slow_start has given back. Never nothing.
+std::int64_t present(PeerState& state, const PeerSpec& spec, std::int64_t weight, TimePoint now) noexcept {
+  if (!state.slow) return weight * kParts;
+  if (state.slow_since == TimePoint{}) state.slow_since = now;
+  const auto passed = now - state.slow_since;
+  if (passed >= spec.slow_start) {
+    state.slow = false;
+    return weight * kParts;
+  }
+  const auto parts = passed * kParts / std::chrono::duration_cast<Clock::duration>(spec.slow_start);
+  return std::max<std::int64_t>(weight * parts, weight == 0 ? 0 : 1);
+}
+
 // One peer's turn in the smooth rotation: it gains its weight, and recovers a little from its failures.
-std::int64_t gain(PeerState& state, const PeerSpec& spec) noexcept {
-  const std::int64_t weight = state.effective_weight;
+std::int64_t gain(PeerState& state, const PeerSpec& spec, TimePoint now) noexcept {
+  const std::int64_t weight = present(state, spec, state.effective_weight, now);
   state.current_weight += weight;
   if (state.effective_weight < spec.weight) ++state.effective_weight;
   return weight;
 }
 
-// Sign of a.conns / a.weight - b.conns / b.weight.
-int compare_load(const Peer& a, const Peer& b) noexcept {
-  const std::uint64_t left = std::uint64_t{a.state.conns} * b.spec.weight;
-  const std::uint64_t right = std::uint64_t{b.state.conns} * a.spec.weight;
-  return (left > right) - (left < right);
-}
-
 }  // namespace
 
 bool Cluster::usable(const Peer& peer, const Attempt& attempt, TimePoint now) const noexcept {
-  return !attempt.tried_.contains(peer.slot) && peer.available(now);
+  return !attempt.tried_.contains(peer.slot) && !peer.spec.draining && peer.available(now);
+}
+
+// ngx_http_upstream_get_rr_peer_by_sid: the peer that `sticky` names, a draining one too.
+Peer* Cluster::pick_sticky(const Group& group, std::string_view id, const Attempt& attempt,
+                           TimePoint now) const noexcept {
+  if (id.empty()) return nullptr;
+  const auto named = std::ranges::find_if(group.peers, [&](const Peer* peer) { return peer->spec.sticky_id == id; });
+  if (named == group.peers.end()) return nullptr;
+  Peer* const peer = *named;
+  return attempt.tried_.contains(peer->slot) || !peer->available(now) ? nullptr : peer;
 }
 
 Peer* Cluster::at_weight(const Group& group, std::uint64_t weight) const noexcept {
@@ -41,16 +61,26 @@ Peer* Cluster::at_weight(const Group& group, std::uint64_t weight) const noexcep
 Peer* Cluster::pick_primary(const PickKey& key, Attempt& attempt, TimePoint now) {
   Peer* peer = nullptr;
   if (primary_.peers.empty()) return nullptr;
+  if (Peer* const bound = pick_sticky(primary_, key.sticky, attempt, now)) return bound;
   switch (balancing_) {
     case Balancing::round_robin: break;
     case Balancing::least_conn: return pick_least_conn(primary_, attempt, now);
+    case Balancing::least_time: return pick_least_time(primary_, attempt, now);
     case Balancing::ip_hash: peer = pick_ip_hash(key, attempt, now); break;
     case Balancing::hash: peer = pick_hash(key, attempt, now); break;
     case Balancing::hash_consistent: peer = pick_hash_consistent(key, attempt, now); break;
     case Balancing::random: peer = pick_random(attempt, now); break;
-    case Balancing::random_two: peer = pick_random_two(attempt, now); break;
+    case Balancing::random_two:
+    case Balancing::random_two_least_time: peer = pick_random_two(attempt, now); break;
   }
   return peer != nullptr ? peer : pick_weighted(primary_, attempt, now);
+}
+
+Peer* Cluster::pick_backup(const PickKey& key, const Attempt& attempt, TimePoint now) const noexcept {
+  if (Peer* const bound = pick_sticky(backup_, key.sticky, attempt, now)) return bound;
+  if (balancing_ == Balancing::least_conn) return pick_least_conn(backup_, attempt, now);
+  if (balancing_ == Balancing::least_time) return pick_least_time(backup_, attempt, now);
+  return pick_weighted(backup_, attempt, now);
 }
 
 // ngx_http_upstream_get_round_robin_peer, peers->single: neither failures nor earlier tries count.
@@ -66,22 +96,39 @@ Peer* Cluster::pick_weighted(const Group& group, const Attempt& attempt, TimePoi
   std::int64_t total = 0;
   for (Peer* peer : group.peers) {
     if (!usable(*peer, attempt, now)) continue;
-    total += gain(peer->state, peer->spec);
+    total += gain(peer->state, peer->spec, now);
     if (best == nullptr || peer->state.current_weight > best->state.current_weight) best = peer;
   }
   if (best != nullptr) best->state.current_weight -= total;
   return best;
 }
 
-// ngx_http_upstream_get_least_conn_peer: fewest connections for the weight, smooth rotation among equals.
-Peer* Cluster::pick_least_conn(const Group& group, const Attempt& attempt, TimePoint now) const noexcept {
+// The peer with the least load for its weight, smooth rotation among equals.
+template <class Load>
+Peer* Cluster::pick_least(const Group& group, const Attempt& attempt, TimePoint now, Load&& load) const noexcept {
+  // Loads and weights are compared crosswise, so that nothing is divided.
+  struct Share {
+    unsigned __int128 load = 0;
+    unsigned __int128 weight = 1;
+  };
+  const auto share_of = [&](Peer& peer) {
+    return Share{load(peer), static_cast<std::uint64_t>(present(peer.state, peer.spec, peer.spec.weight, now))};
+  };
+  const auto compare = [](const Share& a, const Share& b) {
+    const auto left = a.load * b.weight;
+    const auto right = b.load * a.weight;
+    return (left > right) - (left < right);
+  };
   Peer* best = nullptr;
+  Share least;
   bool many = false;
   for (Peer* peer : group.peers) {
     if (!usable(*peer, attempt, now)) continue;
-    const int order = best == nullptr ? -1 : compare_load(*peer, *best);
+    const Share share = share_of(*peer);
+    const int order = best == nullptr ? -1 : compare(share, least);
     if (order < 0) {
       best = peer;
+      least = share;
       many = false;
     } else if (order == 0) {
       many = true;
@@ -90,14 +137,46 @@ Peer* Cluster::pick_least_conn(const Group& group, const Attempt& attempt, TimeP
   if (best == nullptr || !many) return best;
   // The first of the equals is compared with itself as well, as there: peers before it carry more load.
   std::int64_t total = 0;
-  const Peer* const least = best;
   for (Peer* peer : group.peers) {
-    if (!usable(*peer, attempt, now) || compare_load(*peer, *least) != 0) continue;
-    total += gain(peer->state, peer->spec);
+    if (!usable(*peer, attempt, now) || compare(share_of(*peer), least) != 0) continue;
+    total += gain(peer->state, peer->spec, now);
     if (peer->state.current_weight > best->state.current_weight) best = peer;
   }
   best->state.current_weight -= total;
   return best;
+}
+
+// ngx_http_upstream_get_least_conn_peer: fewest connections for the weight.
+Peer* Cluster::pick_least_conn(const Group& group, const Attempt& attempt, TimePoint now) const noexcept {
+  return pick_least(group, attempt, now, [](const Peer& peer) { return peer.state.conns; });
+}
+
+// ngx_http_upstream_get_least_time_peer: the least time for the weight that what it has to do, and one more, would take it.
+Peer* Cluster::pick_least_time(const Group& group, const Attempt& attempt, TimePoint now) const noexcept {
+  for (Peer* peer : group.peers) {
+    PeerState& state = peer->state;
+    if (state.in_flight == 0 || !usable(*peer, attempt, now)) continue;
+    const auto since = std::chrono::duration_cast<Milliseconds>(now - state.in_flight_changed).count();
+    average(state.in_flight_time, state.in_flight_spent / state.in_flight + since);
+  }
+  return pick_least(group, attempt, now, [&](const Peer& peer) { return expected_time(peer, now); });
+}
+
+// ngx_http_upstream_least_time_eta: times of a peer that nobody asked for long are halved again and again, very long ones are all the
+// same, and near ones too.
+std::uint64_t Cluster::expected_time(const Peer& peer, TimePoint now) const noexcept {
+  constexpr std::uint64_t kLongest = 5000;  // milliseconds
+  constexpr std::uint64_t kStep = 20;
+  std::uint64_t time = time_rules_.whole_response ? peer.state.response_time : peer.state.header_time;
+  const auto idle = now - peer.state.checked;
+  if (idle > peer.spec.fail_timeout) {
+    const auto times =
+        idle / (std::chrono::duration_cast<Clock::duration>(peer.spec.fail_timeout) + std::chrono::seconds(1));
+    time = times < 64 ? time >> times : 0;
+  }
+  if (peer.state.in_flight > 0) time = std::max<std::uint64_t>(time, peer.state.in_flight_time);
+  time = time > kLongest ? kLongest : time + kStep - time % kStep;
+  return time * (1 + peer.state.conns);
 }
 
 // ngx_http_upstream_get_ip_hash_peer: the first three octets of an IPv4 address, all of an IPv6 one.
@@ -155,7 +234,7 @@ Peer* Cluster::pick_hash_consistent(const PickKey& key, Attempt& attempt, TimePo
     std::int64_t total = 0;
     for (Peer* peer : primary_.peers) {
       if (peer->server != server || !usable(*peer, attempt, now)) continue;
-      total += gain(peer->state, peer->spec);
+      total += gain(peer->state, peer->spec, now);
       if (best == nullptr || peer->state.current_weight > best->state.current_weight) best = peer;
     }
     if (best != nullptr) {
@@ -190,7 +269,9 @@ Peer* Cluster::pick_random_two(Attempt& attempt, TimePoint now) noexcept {
         first = peer;
         continue;
       }
-      return compare_load(*peer, *first) > 0 ? first : peer;
+      const bool by_time = balancing_ == Balancing::random_two_least_time;
+      const auto load = [&](const Peer& one) { return by_time ? expected_time(one, now) : one.state.conns; };
+      return load(*peer) * first->spec.weight > load(*first) * peer->spec.weight ? first : peer;
     }
     ++attempt.misses_;
   }

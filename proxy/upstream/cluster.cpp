@@ -1,6 +1,7 @@
 #include "proxy/upstream/cluster.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <unordered_map>
 
 namespace gatehouse::upstream {
@@ -31,7 +32,14 @@ Peer* take_old(std::unordered_multimap<std::size_t, Peer*>& old, const PeerSpec&
   return found;
 }
 
+std::int64_t milliseconds(Clock::duration time) { return std::chrono::duration_cast<Milliseconds>(time).count(); }
+
 }  // namespace
+
+void average(std::uint32_t& known, std::int64_t next) noexcept {
+  const double value = known == 0 ? static_cast<double>(next) : 0.5 + static_cast<double>(next) * 0.05 + known * 0.95;
+  known = static_cast<std::uint32_t>(std::clamp(value, 0.0, 1e9));
+}
 
 Cluster::Cluster(ClusterSpec spec, std::uint64_t seed) : random_(seed) { reconfigure(std::move(spec)); }
 
@@ -41,6 +49,7 @@ void Cluster::reconfigure(ClusterSpec spec) {
   name_ = std::move(spec.name);
   keepalive_ = spec.keepalive;
   balancing_ = spec.balancing;
+  time_rules_ = spec.time_rules;
   is_implicit_ = spec.is_implicit;
   replace_peers(std::move(spec.peers));
 }
@@ -141,8 +150,7 @@ Result<Peer*> Cluster::pick(const PickKey& key, Attempt& attempt, TimePoint now)
     attempt.on_backup_ = peer == nullptr && !backup_.peers.empty();
   }
   if (peer == nullptr && attempt.on_backup_) {
-    peer = balancing_ == Balancing::least_conn ? pick_least_conn(backup_, attempt, now)
-                                               : pick_weighted(backup_, attempt, now);
+    peer = pick_backup(key, attempt, now);
   }
   if (peer == nullptr) {
     const bool unresolved = primary_.peers.empty() && backup_.peers.empty();
@@ -154,11 +162,44 @@ Result<Peer*> Cluster::pick(const PickKey& key, Attempt& attempt, TimePoint now)
     if (now - peer->state.checked > peer->spec.fail_timeout) peer->state.checked = now;
   }
   ++peer->state.conns;
+  if (time_rules_.in_flight) {
+    PeerState& state = peer->state;
+    state.in_flight_spent += milliseconds(now - state.in_flight_changed) * state.in_flight;
+    state.in_flight_changed = now;
+    ++state.in_flight;
+  }
   return peer;
 }
 
+void Cluster::on_times(Peer& peer, Milliseconds header, Milliseconds response) noexcept {
+  average(peer.state.response_time, response.count());
+  if (!time_rules_.in_flight || time_rules_.whole_response) average(peer.state.header_time, header.count());
+}
+
+void Cluster::on_answer(Peer& peer, std::optional<Milliseconds> taken, TimePoint now) noexcept {
+  PeerState& state = peer.state;
+  if (taken && !time_rules_.whole_response) average(state.header_time, taken->count());
+  if (state.in_flight == 0) return;  // a reload brought `inflight` while the request was on its way
+  const std::uint32_t before = state.in_flight--;
+  if (state.in_flight == 0) {
+    state.in_flight_spent = 0;
+  } else if (taken) {
+    state.in_flight_spent += milliseconds(now - state.in_flight_changed) * before - taken->count();
+    state.in_flight_changed = now;
+  } else {
+    state.in_flight_spent -= state.in_flight_spent / before;  // an average share
+  }
+  state.in_flight_spent = std::max<std::int64_t>(state.in_flight_spent, 0);
+}
+
 void Cluster::on_success(Peer& peer) noexcept {
-  if (single_ || peer.state.accessed < peer.state.checked) peer.state.fails = 0;
+  if (!single_ && peer.state.accessed >= peer.state.checked) return;
+  const bool rested = peer.spec.max_fails != 0 && peer.state.fails >= peer.spec.max_fails;
+  if (rested && !single_ && peer.spec.slow_start.count() != 0) {
+    peer.state.slow = true;
+    peer.state.slow_since = {};
+  }
+  peer.state.fails = 0;
 }
 
 FailureEffect Cluster::on_failure(Peer& peer, TimePoint now) noexcept {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "proxy/base/error.hpp"
 #include "proxy/base/units.hpp"
+#include "proxy/config/model.hpp"
 #include "proxy/upstream/consistent_hash.hpp"
 #include "proxy/upstream/keepalive.hpp"
 #include "proxy/upstream/peer.hpp"
@@ -20,12 +22,21 @@
 namespace gatehouse::upstream {
 
 /// How a cluster chooses a peer: the balancing directive of its `upstream` block.
-enum class Balancing : std::uint8_t { round_robin, least_conn, ip_hash, hash, hash_consistent, random, random_two };
+using Balancing = config::BalanceMethod;
+
+/// What least_time compares.
+struct TimeRules {
+  bool whole_response = false;  ///< `last_byte`; else the time to the response's head
+  bool in_flight = false;       ///< `inflight`: what is not answered yet counts with its age
+
+  friend bool operator==(const TimeRules&, const TimeRules&) = default;
+};
 
 /// What the configuration says of a cluster.
 struct ClusterSpec {
   std::string name;  ///< the `upstream` block's name, or host:port of an implicit one
   Balancing balancing = Balancing::round_robin;
+  TimeRules time_rules;
   std::vector<PeerSpec> peers;  ///< in the configuration's order; empty while no name resolved
   KeepaliveSpec keepalive;
   bool is_implicit = false;  ///< made from the address in proxy_pass, not from an `upstream` block
@@ -34,7 +45,8 @@ struct ClusterSpec {
 /// What a request brings to the choice. Everything is borrowed for the call.
 struct PickKey {
   std::span<const std::uint8_t> client_address;  ///< 4 or 16 bytes (SocketAddress::bytes()); for ip_hash
-  std::string_view hash_key;  ///< the value of the `hash` directive's key; the same in each pick of a request
+  std::string_view hash_key{};  ///< the value of the `hash` directive's key; the same in each pick of a request
+  std::string_view sticky{};    ///< PeerSpec::sticky_id of the peer that `sticky` binds the request to; empty: none
 };
 
 /// The state of one request over its tries. Make one per request; the first pick fills it in.
@@ -78,6 +90,11 @@ class Cluster {
   void on_success(Peer& peer) noexcept;
   /// The peer failed in a way that counts.
   FailureEffect on_failure(Peer& peer, TimePoint now) noexcept;
+  /// For least_time: how long a response's head, and the whole response, took.
+  void on_times(Peer& peer, Milliseconds header, Milliseconds response) noexcept;
+  /// For least_time with `inflight`: pick() counted a request in flight, which was answered after `taken`, or given up (nothing).
+  void on_answer(Peer& peer, std::optional<Milliseconds> taken, TimePoint now) noexcept;
+  [[nodiscard]] const TimeRules& time_rules() const noexcept { return time_rules_; }
   /// Ends the connection that pick() counted. The peer must not be touched afterwards: a removed one goes with its last
   /// release.
   void release(Peer& peer) noexcept;
@@ -119,7 +136,14 @@ class Cluster {
   [[nodiscard]] Peer* pick_single() const noexcept;
   [[nodiscard]] Peer* pick_primary(const PickKey& key, Attempt& attempt, TimePoint now);
   [[nodiscard]] Peer* pick_weighted(const Group& group, const Attempt& attempt, TimePoint now) const noexcept;
+  [[nodiscard]] Peer* pick_sticky(const Group& group, std::string_view id, const Attempt& attempt,
+                                  TimePoint now) const noexcept;
+  [[nodiscard]] Peer* pick_backup(const PickKey& key, const Attempt& attempt, TimePoint now) const noexcept;
+  template <class Load>
+  [[nodiscard]] Peer* pick_least(const Group& group, const Attempt& attempt, TimePoint now, Load&& load) const noexcept;
   [[nodiscard]] Peer* pick_least_conn(const Group& group, const Attempt& attempt, TimePoint now) const noexcept;
+  [[nodiscard]] Peer* pick_least_time(const Group& group, const Attempt& attempt, TimePoint now) const noexcept;
+  [[nodiscard]] std::uint64_t expected_time(const Peer& peer, TimePoint now) const noexcept;
   [[nodiscard]] Peer* pick_ip_hash(const PickKey& key, Attempt& attempt, TimePoint now) const noexcept;
   [[nodiscard]] Peer* pick_hash(const PickKey& key, Attempt& attempt, TimePoint now) const noexcept;
   [[nodiscard]] Peer* pick_hash_consistent(const PickKey& key, Attempt& attempt, TimePoint now) const noexcept;
@@ -135,6 +159,7 @@ class Cluster {
   HashRing ring_;                             ///< for hash_consistent; empty otherwise
   Random random_;
   Balancing balancing_ = Balancing::round_robin;
+  TimeRules time_rules_;
   bool single_ = false;  ///< one primary, no backup: it is used whatever its failures
   bool is_implicit_ = false;
 };
@@ -144,13 +169,17 @@ class Cluster {
 class PeerLease {
  public:
   PeerLease() = default;
-  PeerLease(Cluster& cluster, Peer& peer) noexcept : cluster_(&cluster), peer_(&peer) {}
+  PeerLease(Cluster& cluster, Peer& peer) noexcept
+      : cluster_(&cluster), peer_(&peer), in_flight_(cluster.time_rules().in_flight) {}
   PeerLease(PeerLease&& other) noexcept
-      : cluster_(std::exchange(other.cluster_, nullptr)), peer_(std::exchange(other.peer_, nullptr)) {}
+      : cluster_(std::exchange(other.cluster_, nullptr)),
+        peer_(std::exchange(other.peer_, nullptr)),
+        in_flight_(std::exchange(other.in_flight_, false)) {}
   PeerLease& operator=(PeerLease&& other) noexcept {
     PeerLease moved(std::move(other));
     std::swap(cluster_, moved.cluster_);
     std::swap(peer_, moved.peer_);
+    std::swap(in_flight_, moved.in_flight_);
     return *this;
   }
   ~PeerLease() { reset(); }
@@ -159,13 +188,20 @@ class PeerLease {
   [[nodiscard]] Peer& operator*() const noexcept { return *peer_; }
   [[nodiscard]] Peer* operator->() const noexcept { return peer_; }
   void reset() noexcept {
-    if (peer_ != nullptr) cluster_->release(*peer_);
+    if (peer_ == nullptr) return;
+    on_answer(std::nullopt, TimePoint{});
+    cluster_->release(*peer_);
     peer_ = nullptr;
+  }
+  /// What least_time waits for has come, `taken` after the pick; the first call counts.
+  void on_answer(std::optional<Milliseconds> taken, TimePoint now) noexcept {
+    if (std::exchange(in_flight_, false)) cluster_->on_answer(*peer_, taken, now);
   }
 
  private:
   Cluster* cluster_ = nullptr;
   Peer* peer_ = nullptr;
+  bool in_flight_ = false;
 };
 
 }  // namespace gatehouse::upstream

@@ -4,21 +4,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "proxy/base/digest.hpp"
+
 namespace gatehouse::upstream {
 namespace {
-
-Balancing balancing_of(config::BalanceMethod method) {
-  switch (method) {
-    case config::BalanceMethod::round_robin: return Balancing::round_robin;
-    case config::BalanceMethod::least_conn: return Balancing::least_conn;
-    case config::BalanceMethod::ip_hash: return Balancing::ip_hash;
-    case config::BalanceMethod::hash: return Balancing::hash;
-    case config::BalanceMethod::hash_consistent: return Balancing::hash_consistent;
-    case config::BalanceMethod::random: return Balancing::random;
-    case config::BalanceMethod::random_two: return Balancing::random_two;
-  }
-  return Balancing::round_robin;
-}
 
 KeepaliveSpec keepalive_of(const config::Upstream& spec) {
   return {.connections = spec.keepalive,
@@ -31,8 +20,14 @@ RetryBudgetSpec budget_of(const config::Upstream& spec) {
   return {.percent = spec.retry_budget, .min_per_second = spec.retry_budget_min, .unlimited = spec.retry_budget >= 100};
 }
 
-PeerSpec peer_of(const config::UpstreamServer& server, SocketAddress address) {
+PeerSpec peer_of(const config::Upstream& spec, const config::UpstreamServer& server, SocketAddress address) {
   PeerSpec peer;
+  // nginx's: the MD5 of the address, so that every instance, and every start, gives a peer the same name.
+  if (spec.sticky) {
+    peer.sticky_id = server.route.empty() ? hex(digest_of(address.to_string())) : server.route;
+  }
+  peer.slow_start = server.slow_start;
+  peer.draining = server.drain;
   peer.address = std::move(address);
   peer.name = server.name;
   peer.weight = server.weight;
@@ -66,17 +61,18 @@ ClusterRuntime::~ClusterRuntime() = default;
 ClusterSpec ClusterRuntime::cluster_spec() const {
   ClusterSpec result;
   result.name = spec_.name;
-  result.balancing = balancing_of(spec_.method);
+  result.balancing = spec_.method;
+  result.time_rules = {.whole_response = spec_.least_time_whole, .in_flight = spec_.least_time_in_flight};
   result.keepalive = keepalive_of(spec_);
   result.is_implicit = spec_.implicit;
   std::size_t name = 0;
   for (const auto& server : spec_.servers) {
     if (server.address) {
-      result.peers.push_back(peer_of(server, *server.address));
+      result.peers.push_back(peer_of(spec_, server, *server.address));
       continue;
     }
     for (const SocketAddress& address : names_[name].resolution.addresses()) {
-      result.peers.push_back(peer_of(server, address.with_port(server.port)));
+      result.peers.push_back(peer_of(spec_, server, address.with_port(server.port)));
     }
     ++name;
   }

@@ -19,8 +19,11 @@ struct PeerSpec {
   std::uint32_t max_fails = 1;                           ///< 0: failures are not counted
   Milliseconds fail_timeout = std::chrono::seconds(10);  ///< both the window of max_fails and the time of rest
   std::uint32_t max_conns = 0;                           ///< 0: no limit; per event thread
+  Milliseconds slow_start{0};                            ///< how long its weight takes to grow back after a rest
+  std::string sticky_id;                                 ///< what `sticky` knows it by; empty without that directive
   bool backup = false;
   bool down = false;
+  bool draining = false;  ///< takes only the requests that `sticky` binds to it
 
   friend bool operator==(const PeerSpec&, const PeerSpec&) = default;
 };
@@ -33,6 +36,15 @@ struct PeerState {
   std::uint32_t conns = 0;            ///< picks that were not released yet
   TimePoint accessed{};               ///< the last failure
   TimePoint checked{};                ///< start of the running window, or of the probe after the rest
+  bool slow = false;                  ///< it came back from a rest, and its weight grows (slow_start)
+  TimePoint slow_since{};             ///< the first pick since then
+  // For least_time; averages in milliseconds, 0 while nothing is known.
+  std::uint32_t header_time = 0;
+  std::uint32_t response_time = 0;
+  std::uint32_t in_flight_time = 0;  ///< average age of what is in flight
+  std::uint32_t in_flight = 0;       ///< requests whose answer is awaited, with `inflight`
+  std::int64_t in_flight_spent = 0;  ///< their ages together at `in_flight_changed`, in milliseconds
+  TimePoint in_flight_changed{};
 
   friend bool operator==(const PeerState&, const PeerState&) = default;
 };
@@ -57,5 +69,8 @@ struct Peer {
     return spec.max_fails != 0 && state.fails >= spec.max_fails && now - state.checked <= spec.fail_timeout;
   }
 };
+
+/// nginx's moving average of times in milliseconds: a twentieth of what is new; the first time counts whole.
+void average(std::uint32_t& known, std::int64_t next) noexcept;
 
 }  // namespace gatehouse::upstream

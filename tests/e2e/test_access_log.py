@@ -1,7 +1,9 @@
 """The access log: nginx's formats, escapes and conditions, one line for every request that began."""
 
 import asyncio
+import gzip
 import json
+import pathlib
 import re
 import time
 
@@ -174,3 +176,21 @@ def test_the_real_address(gatehouse, origin):
     server.request("/x", headers={"X-Forwarded-For": "192.0.2.1, 198.51.100.2, 127.0.0.5"})
     assert lines(server, "/x")[0].startswith("198.51.100.2 - ")
     assert origin.requests[0].header("x-real-ip") == "198.51.100.2"
+
+
+def test_compressed_lines(gatehouse, origin):
+    """Each batch is a gzip member: the file can be read at any time, and after the end it holds every line."""
+    server = gatehouse(site("log_format own '$request_uri';", "access_log @dir@/packed.gz own gzip=6 flush=100ms;"), origin=origin.port)
+    path = pathlib.Path(server.values["dir"]) / "packed.gz"
+    for number in range(50):
+        server.request(f"/{number}")
+    deadline = time.monotonic() + 10
+    while len(read := gzip.decompress(path.read_bytes()).decode().split()) < 50:
+        assert time.monotonic() < deadline, read
+        time.sleep(0.05)
+    assert sorted(read, key=lambda uri: int(uri[1:])) == [f"/{number}" for number in range(50)]
+
+
+def test_a_literal_dollar_of_geo(gatehouse):
+    server = gatehouse('geo $literal_dollar { default "$"; } server { listen 127.0.0.1:@http@; location / { return 200 "a${literal_dollar}host"; } }')
+    assert server.request("/").body == b"a$host"

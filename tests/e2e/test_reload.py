@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness.server import is_sanitized
 from harness.websocket import WebSocket, echo_origin
 
 SITE = """server {
@@ -199,3 +200,37 @@ def test_a_thousand_clients_while_the_configuration_is_reloaded_fifty_times(site
     assert load.answers >= 2000
     tunnel.echo(b"after")
     assert server.workers() != []
+
+
+RULES = """
+modsecurity on;
+modsecurity_rules_file @dir@/rules.conf;
+server { listen 127.0.0.1:@http@; location / { return 200 ok; } location = /version { return 200 "@version@"; } }
+"""
+
+
+@pytest.mark.smoke
+@pytest.mark.limit(400)
+def test_a_thousand_reloads_with_changed_rules(gatehouse):
+    """Neither memory nor the loop suffers: rules are checked in a process of their own, which holds this one's descriptors while it
+    starts, and connections come and go meanwhile."""
+    server = gatehouse(RULES, start=False, version="0", workers=1)
+    reloads = 150 if is_sanitized() else 1000
+
+    def write_rules(number: int) -> None:
+        rules = "\n".join(f'SecRule ARGS "@rx attack{number}x{i}[a-z]+" "id:{i + 1},phase:2,deny,t:lowercase"' for i in range(20))
+        (server.directory / "rules.conf").write_text(f"SecRuleEngine On\n{rules}\n")
+
+    write_rules(0)
+    server.start()
+    before = 0
+    for number in range(1, reloads + 1):
+        write_rules(number)
+        server.values["version"] = str(number)
+        reload(server)
+        wait_for_version(server, str(number))
+        if number == reloads // 10:
+            before = server.memory()
+    assert server.request(f"/?a=attack{reloads}x3abc").status == 403
+    assert server.request(f"/?a=attack{reloads - 1}x3abc").status == 200
+    assert server.memory() - before < (60 if is_sanitized() else 10) * 1024 * 1024

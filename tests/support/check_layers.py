@@ -8,7 +8,8 @@ import sys
 ALLOWED = {
     "proxy/base": (),
     "proxy/http": ("proxy/base",),
-    "proxy/config": ("proxy/base", "proxy/http"),
+    "proxy/cache": ("proxy/base", "proxy/http"),
+    "proxy/config": ("proxy/base", "proxy/http", "proxy/cache"),
     "proxy/route": ("proxy/base", "proxy/http", "proxy/config"),
     "proxy/io": ("proxy/base",),
     "certs": ("proxy/base",),
@@ -19,6 +20,9 @@ ORDER = ("proxy/upstream", "proxy/exchange", "proxy/session", "proxy/server")
 ALLOWED["proxy/upstream"] = ("proxy/base", "proxy/http", "proxy/config", "proxy/io", "certs")
 for position, layer in enumerate(ORDER[1:], start=1):
     ALLOWED[layer] = BELOW_UPSTREAM + ORDER[:position]
+# Beside the HTTP sessions.
+ALLOWED["proxy/stream"] = BELOW_UPSTREAM + ("proxy/upstream", "proxy/exchange")
+ALLOWED["proxy/server"] += ("proxy/stream",)
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 

@@ -23,7 +23,7 @@ class FakeDownstream final : public exchange::Downstream {
   int status = 0;
   std::string body;
   std::vector<std::pair<std::string, std::string>> fields;
-  bool aborted = false;
+  bool given_up = false;
 
   [[nodiscard]] std::string field(std::string_view name) const {
     for (const auto& [key, value] : fields) {
@@ -59,7 +59,8 @@ class FakeDownstream final : public exchange::Downstream {
     co_return Result<void>{};
   }
   void close_after_response() noexcept override {}
-  void abort() noexcept override { aborted = true; }
+  void abort() noexcept override { given_up = true; }
+  bool aborted() const noexcept override { return given_up; }
 };
 
 /// One configuration and the exchanges that run under it. Without upstreams: proxy_pass is for the end-to-end tests.

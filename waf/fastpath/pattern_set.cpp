@@ -58,6 +58,11 @@ void PatternSet::add(CheckId check, std::string re2, const pcre::Node* tree) {
   entries_.push_back(std::move(entry));
 }
 
+ScanResult scan_result(bool found, bool failed) noexcept {
+  if (found) return ScanResult::found;
+  return failed ? ScanResult::unknown : ScanResult::clean;
+}
+
 struct Scanner::Automaton {
   explicit Automaton(std::size_t memory) : set(options(memory), re2::RE2::UNANCHORED) {}
   re2::RE2::Set set;
@@ -68,8 +73,8 @@ struct Scanner::Automaton {
   [[nodiscard]] ScanResult run(std::string_view value, std::vector<int>* indices) const {
     if (!usable) return ScanResult::unknown;
     re2::RE2::Set::ErrorInfo error{re2::RE2::Set::kNoError};
-    if (set.Match(piece(value), indices, &error)) return ScanResult::found;
-    return error.kind == re2::RE2::Set::kNoError ? ScanResult::clean : ScanResult::unknown;
+    const bool found = set.Match(piece(value), indices, &error);
+    return scan_result(found, error.kind != re2::RE2::Set::kNoError);
   }
 };
 

@@ -26,6 +26,9 @@ enum class ScanResult : std::uint8_t {
   unknown,  ///< the automaton ran out of memory: any check may match
 };
 
+/// What an automaton's answer means: "no match" of one that failed (out of memory) means nothing.
+[[nodiscard]] ScanResult scan_result(bool found, bool failed) noexcept;
+
 /// The patterns, shared by all threads; each thread scans with its own Scanner.
 class PatternSet {
  public:

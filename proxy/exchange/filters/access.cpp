@@ -6,6 +6,7 @@
 namespace gatehouse::exchange {
 
 Step check_access(Exchange& exchange) {
+  if (exchange.route->guards) return Step::next;  // check_admission() asks, with all else that it asks
   const auto& rules = *exchange.settings().access;
   if (rules.empty()) return Step::next;
   const config::NetworkRule* rule = match_network(rules, exchange.client);

@@ -82,7 +82,7 @@ Step find_real_address(Exchange& exchange) {
     return Step::next;
   std::optional<SocketAddress> real;
   if (settings.real_ip_header == "proxy_protocol") {
-    real = exchange.connection.proxy_source;
+    real = exchange.connection.proxy_source();
   } else if (const auto list = joined_header(exchange, settings.real_ip_header)) {
     real = address_from_list(*list, trusted, settings.real_ip_recursive);
   }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "proxy/config/parse_value.hpp"
 #include "proxy/exchange/captures.hpp"
 #include "proxy/exchange/decided_answer.hpp"
 #include "proxy/exchange/exchange.hpp"
@@ -143,8 +144,10 @@ class ProgramRun {
     const std::string_view value = evaluate(set.value, ex_);
     if (set.target.kind == config::VariableRef::Kind::user) {
       ex_.set_variable(set.target.index, value);
+    } else if (all_variables()[set.target.index].name == "limit_rate") {
+      ex_.limit_rate = config::parse_size(value, config::Gigabytes::accepted).value_or(0);
     } else {
-      ex_.args = value;  // $args is the one builtin variable that can be set
+      ex_.args = value;
       ex_.raw_target_valid = false;
     }
     return Flow::next;

@@ -20,7 +20,7 @@ MODSECURITY_MODULE = "/usr/lib/nginx/modules/ngx_http_modsecurity_module.so"
 NGINX_FOLDERS = "\n".join(f"{kind}_temp_path @dir@/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
 TOKEN = re.compile(r"@([a-z][a-z0-9_]*)@")
 # ASan keeps memory it would reuse and checks for leaks at exit: both multiply these waits.
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0  # seconds; a sanitized binary that reads all rules, on a machine that does much else
 STOP_TIMEOUT = 30.0
 
 
@@ -291,11 +291,14 @@ class Server:
 
     def request(self, target: str = "/", *, method: str = "GET", headers: dict[str, str] | list[tuple[str, str]] | None = None,
                 body: bytes | None = None, port: str | int = "http", tls: ssl.SSLContext | None = None, host: str = "localhost",
-                timeout: float = 20.0) -> Response:
-        """One request on a connection of its own."""
+                timeout: float = 20.0, until_closed: bool = False) -> Response:
+        """One request on a connection of its own. `until_closed`: the server has finished with it altogether."""
         client = self.connect(port, tls=tls, name=host if tls else None, timeout=timeout)
         try:
-            return client.request(target, method=method, headers=headers, body=body, host=host, close=True)
+            response = client.request(target, method=method, headers=headers, body=body, host=host, close=True)
+            if until_closed:
+                client.read_to_end()
+            return response
         finally:
             client.close()
             self._clients.remove(client)

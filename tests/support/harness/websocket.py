@@ -63,7 +63,7 @@ async def echo_origin(connection: Connection) -> None:
         return
     fields = {name.lower(): value for name, value in head[1]}
     if "upgrade" not in fields or "sec-websocket-key" not in fields:
-        await connection.reply(426, b"upgrade required\n")
+        await connection.reply(426, b"upgrade required\n", [("X-Target", head[0].split(" ")[1])])
         return
     await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                           b"Sec-WebSocket-Accept: " + accept_key(fields["sec-websocket-key"]).encode() + b"\r\n\r\n")

@@ -13,7 +13,9 @@ TEST(Error, DescriptionCarriesErrnoAsNginxWordsIt) {
   EXPECT_EQ(describe({Reason::connect_failed, ECONNREFUSED}), "connect() failed (111: Connection refused)");
 }
 
-TEST(Error, DescriptionWithoutErrnoIsTheReasonsText) { EXPECT_EQ(describe({Reason::no_live_upstream}), "no live upstreams"); }
+TEST(Error, DescriptionWithoutErrnoIsTheReasonsText) {
+  EXPECT_EQ(describe({Reason::no_live_upstream}), "no live upstreams");
+}
 
 TEST(Error, EveryReasonHasItsOwnMetricLabel) {
   std::set<std::string_view> labels;

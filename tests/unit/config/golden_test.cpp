@@ -41,6 +41,7 @@ std::string outcome(const std::string& name, const std::string& text) {
   options.prefix = "/srv";
   options.path = (golden_folder() / "files/nginx.conf").string();
   options.variables = &catalog;
+  options.warn_of_traps = name.starts_with("traps");
   options.accept_missing = name.starts_with("missing_");
   const auto result = load_text("nginx.conf", text, options);
   std::string out;

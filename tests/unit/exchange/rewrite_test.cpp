@@ -72,7 +72,7 @@ TEST(Rewrite, AMismatchEmptiesTheGroups) {
 
 TEST(Rewrite, ReturnWithoutAnAnswerClosesTheConnection) {
   const auto sent = serve("location / { return 444; }").get("/");
-  EXPECT_TRUE(sent.aborted);
+  EXPECT_TRUE(sent.given_up);
   EXPECT_EQ(sent.status, 0);
 }
 

@@ -46,5 +46,10 @@ TEST(Date, TheCacheFollowsTheSecond) {
   EXPECT_EQ(cache.imf(kInstant + 1), "Fri, 20 Nov 2026 11:00:01 GMT");
 }
 
+TEST(CookieDate, HasTwoDigitsOfTheYearUpTo2037) {
+  EXPECT_EQ(format_cookie_date(2145916555), "Thu, 31-Dec-37 23:55:55 GMT");
+  EXPECT_EQ(format_cookie_date(2145916800), "Fri, 01-Jan-2038 00:00:00 GMT");
+}
+
 }  // namespace
 }  // namespace gatehouse::http

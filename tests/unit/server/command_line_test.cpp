@@ -37,6 +37,12 @@ TEST(CommandLine, letters_may_stand_together_and_values_may_be_attached) {
   EXPECT_EQ(line.error_log, "stderr");
 }
 
+TEST(CommandLine, explaining_a_url_is_a_test_of_the_configuration) {
+  const auto line = good({"-t", "--explain", "http://a/"});
+  EXPECT_EQ(line.command, Command::test);
+  EXPECT_EQ(line.explained_url, "http://a/");
+}
+
 TEST(CommandLine, a_relative_file_is_meant_from_where_one_stands_unless_a_prefix_is_given) {
   EXPECT_EQ(good({"-c", "conf/demo.conf"}).prefix, "/home/me/");
   EXPECT_EQ(good({"-c", "conf/demo.conf", "-p", "/srv/"}).prefix, "/srv/");
@@ -67,6 +73,7 @@ TEST(CommandLine, long_options) {
   EXPECT_EQ(line.command, Command::make_certificate);
   EXPECT_EQ(line.certificate_directory, "run");
   EXPECT_EQ(line.certificate_names, (std::vector<std::string>{"a.example", "10.0.0.1"}));
+  EXPECT_EQ(bad({"--explain"}), "option \"--explain\" requires URL");
 }
 
 TEST(CommandLine, errors_are_worded_as_nginx_words_them) {

@@ -115,6 +115,25 @@ TEST(ListeningSockets, a_stale_unix_socket_file_is_replaced_and_a_live_one_is_no
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST(ListeningSockets, tcp_and_udp_of_one_port_are_apart_and_both_are_inherited) {
+  auto tcp = loopback(free_port(), 2);
+  auto udp = tcp;
+  udp.options.udp = true;
+  const std::vector wanted{tcp, udp};
+  auto sockets = ListeningSockets::open_missing(wanted, {}, 1);
+  EXPECT_EQ(sockets.groups().at(tcp.bind_address()).size(), 2u);
+  EXPECT_EQ(sockets.groups().at(udp.bind_address()).size(), 2u);
+  EXPECT_THROW((void)ListeningSockets::open_missing(std::vector{udp}, {}, 1), ListenError);  // the port is taken
+  std::vector<int> copies;
+  for (const int fd : sockets.descriptors()) copies.push_back(::dup(fd));
+  ListeningSockets adopted;
+  adopted.adopt(copies);
+  EXPECT_EQ(adopted.groups().size(), 2u);
+  EXPECT_TRUE(ListeningSockets::open_missing(wanted, adopted, 1).empty());
+  adopted.retain(std::vector{tcp}, ListeningSockets::UnixFiles::keep);
+  EXPECT_FALSE(adopted.groups().contains(udp.bind_address()));
+}
+
 TEST(ListeningSockets, inherited_ones_are_recognised_by_what_they_listen_on) {
   const std::vector wanted{loopback(free_port(), 2)};
   auto sockets = ListeningSockets::open_missing(wanted, {}, 1);

@@ -49,6 +49,13 @@ TEST(PatternSet, AnEmptySetIsAlwaysClean) {
   EXPECT_FALSE(scanner.may_match("anything <", classify("anything <")));
 }
 
+// RE2 keeps room for the states that a scan needs, so that no memory limit brings this about at will.
+TEST(PatternSet, AnAutomatonThatGaveUpSaysNothingOfTheValue) {
+  EXPECT_EQ(scan_result(false, true), ScanResult::unknown);
+  EXPECT_EQ(scan_result(false, false), ScanResult::clean);
+  EXPECT_EQ(scan_result(true, false), ScanResult::found);
+}
+
 TEST(PatternSet, NeverCallsAValueCleanWhenItRunsOutOfMemory) {
   // RE2 has no answer then, which a naive version takes for "no match". The 2022 release finds out while it compiles a set;
   // others only while scanning. Whichever it is, what matches with enough memory is never clean with less.

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-namespace gatehouse::server {
+namespace gatehouse {
 
 /// Closes its descriptor when it goes; -1 is none.
 class UniqueFd {
@@ -31,4 +31,4 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace gatehouse::server
+}  // namespace gatehouse
