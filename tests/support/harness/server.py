@@ -215,7 +215,7 @@ class Server:
                 problems.append(f"it ended with status {status}")
         except subprocess.TimeoutExpired:
             problems.append(f"it did not end within {STOP_TIMEOUT:g} s of QUIT")
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + STOP_TIMEOUT
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.02)
         if left := self.processes():
