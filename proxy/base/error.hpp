@@ -75,6 +75,7 @@ enum class Blame : std::uint8_t { downstream, upstream, internal, none };
   X(upstream_invalid_head,      "upstream_invalid_head",      upstream,   502, "upstream sent invalid header")            \
   X(upstream_head_too_large,    "upstream_head_too_large",    upstream,   502, "upstream sent too big header")            \
   X(upstream_bad_framing,       "upstream_bad_framing",       upstream,   502, "upstream sent ambiguous or broken message framing") \
+  X(upstream_bad_slice,         "upstream_bad_slice",         upstream,   502, "upstream sent another slice than the one that was asked for") \
   X(upstream_bad_interim,       "upstream_bad_interim",       upstream,   502, "upstream sent an interim response that was not asked for") \
   X(no_live_upstream,           "no_live_upstream",           upstream,   502, "no live upstreams")                       \
   X(unresolved,                 "unresolved",                 upstream,   502, "could not resolve the upstream's name")   \

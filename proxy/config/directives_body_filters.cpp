@@ -360,6 +360,8 @@ const Directive kRows[] = {
     {"add_after_body", kHsl, kOne, uri<&B::add_after_body>(), "URI whose answer is put behind the body."},
     {"addition_types", kHsl, kOneOrMore, types<&B::addition_types>(),
      "Content types that get additions; text/html always does."},
+    {"slice", kHsl, kOne, size<&B::slice>(),
+     "Bytes of the slices that a response is fetched in, where $slice_range is sent as Range; 0: it is fetched whole."},
     {"expires",
      kHsl | kLocationIf,
      {1, 2, false},

@@ -32,7 +32,6 @@ const Directive kRows[] = {
     unused_path("fastcgi_temp_path"),
     unused_path("uwsgi_temp_path"),
     unused_path("scgi_temp_path"),
-    missing("slice", kHsl),
     missing("grpc_pass", kLocation),
     missing("ntlm", kUpstream),
     missing("queue", kUpstream),

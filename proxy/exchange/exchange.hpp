@@ -31,6 +31,7 @@ class ResponseOutput;
 class BackgroundSubrequests;
 class ConnectionLeases;
 struct CacheUse;
+struct Slicing;
 
 /// One attempt at an upstream peer, as $upstream_* tell it. Times are -1 while not reached.
 struct UpstreamTry {
@@ -156,7 +157,8 @@ struct Exchange {
   std::unique_ptr<http::Fields> upstream_trailers;      ///< in the arena; null: none came
   const http::Fields* upstream_fields = nullptr;        ///< of the parser; null until a head was received
 
-  std::unique_ptr<CacheUse> cache;  ///< of the current proxy_pass; null: no cache has a part in it
+  std::shared_ptr<Slicing> slicing;  ///< null: $slice_range was not looked at, or the upstream sends no slices
+  std::unique_ptr<CacheUse> cache;   ///< of the current proxy_pass; null: no cache has a part in it
 
   // The WAF.
   std::unique_ptr<WafGate> waf;

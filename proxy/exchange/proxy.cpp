@@ -4,6 +4,7 @@
 
 #include "proxy/config/settings/proxy_transform.hpp"
 #include "proxy/exchange/read_body.hpp"
+#include "proxy/exchange/slices.hpp"
 #include "proxy/exchange/subrequest.hpp"
 #include "proxy/exchange/upstream/sticky.hpp"
 #include "proxy/exchange/upstream/upstream_run.hpp"
@@ -13,6 +14,7 @@
 namespace gatehouse::exchange {
 
 io::Task<void> UpstreamRun::run() {
+  if (ex_.parent == nullptr) ex_.slicing.reset();
   auto found = find_target(ex_);
   if (!found) {
     ex_.fail(found.error().reason);
@@ -83,7 +85,7 @@ io::Task<void> UpstreamRun::serve_from_cache() {
     co_return;
   }
   if (!ex_.background) ex_.background = std::make_unique<BackgroundSubrequests>();
-  ex_.background->start(ex_, CacheUpdate{});
+  ex_.background->start(ex_, Repeat::for_cache);
 }
 
 // With request buffering the body is here before a peer is chosen, so that it can be sent again.
@@ -231,9 +233,14 @@ io::Task<AttemptEnd> UpstreamRun::attempt() {
 }
 
 io::Task<void> serve_from_upstream(Exchange& exchange) {
-  UpstreamRun run(exchange);
-  auto running = run.run();
-  co_await running;
+  {
+    UpstreamRun run(exchange);
+    auto running = run.run();
+    co_await running;
+  }
+  if (!exchange.slicing) co_return;
+  auto slicing = send_other_slices(exchange);
+  co_await slicing;
 }
 
 }  // namespace gatehouse::exchange

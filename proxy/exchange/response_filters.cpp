@@ -9,6 +9,7 @@
 #include "proxy/config/settings/headers.hpp"
 #include "proxy/exchange/caching/cache_use.hpp"
 #include "proxy/exchange/response_output.hpp"
+#include "proxy/exchange/slices.hpp"
 #include "proxy/exchange/upstream_rewrites.hpp"
 #include "proxy/exchange/user_id.hpp"
 #include "proxy/exchange/variables.hpp"
@@ -218,8 +219,9 @@ bool adopt_upstream_head(Exchange& exchange, const http::ResponseHead& head, con
       head.fields.contains(http::FieldId::x_accel_buffering) || head.fields.contains(http::FieldId::x_accel_charset)) {
     obey_accel_fields(exchange, head.fields);
   }
+  if (exchange.slicing && !adopt_slice(exchange)) return false;
   const bool cacheable = exchange.cache && exchange.cache->may_store;
-  if (exchange.head.fields.contains(http::FieldId::range)) {
+  if (!exchange.slicing && exchange.head.fields.contains(http::FieldId::range)) {
     exchange.allow_ranges = config::transform_of(exchange.settings()).force_ranges ||
                             (cacheable && head.fields.contains(http::FieldId::accept_ranges));
   }
@@ -244,6 +246,7 @@ void make_local_head(Exchange& exchange, int status, std::string_view content_ty
   exchange.local = true;
   exchange.allow_ranges = false;
   exchange.output.reset();
+  exchange.slicing.reset();
   add_headers(exchange);
 }
 

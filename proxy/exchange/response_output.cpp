@@ -6,6 +6,7 @@
 #include "proxy/config/parse_value.hpp"
 #include "proxy/config/settings/headers.hpp"
 #include "proxy/exchange/body_filters/addition.hpp"
+#include "proxy/exchange/slices.hpp"
 #include "proxy/exchange/variables.hpp"
 #include "proxy/http/status.hpp"
 
@@ -166,19 +167,27 @@ Result<std::string_view> ResponseOutput::filter(std::string_view piece, bool las
   return piece;
 }
 
+void ResponseOutput::seek(std::uint64_t offset) noexcept {
+  for (const auto& filter : filters_) filter->seek(offset);
+}
+
 void begin_output(Exchange& exchange) {
+  if (exchange.slicing && exchange.parent != nullptr)
+    return;  // the filters are the parent's: they see all slices as one
   if (exchange.output || !(exchange.route->shapes_output || exchange.allow_ranges || exchange.limit_rate)) return;
   exchange.output = std::make_unique<ResponseOutput>(exchange);
 }
 
 io::Task<Result<void>> send_response_head(Exchange& exchange, std::string_view body, bool complete) {
   begin_output(exchange);
+  complete = complete && !awaits_slices(exchange);
   if (!exchange.output) return exchange.downstream.send_head(exchange.response, body, complete);
   return send_filtered(exchange, true, body, complete, nullptr);
 }
 
 io::Task<Result<void>> send_response_body(Exchange& exchange, std::string_view body, bool complete,
                                           const http::Fields* trailers) {
+  complete = complete && !awaits_slices(exchange);
   if (!exchange.output) return exchange.downstream.send_body(body, complete, trailers);
   return send_filtered(exchange, false, body, complete, trailers);
 }

@@ -31,6 +31,8 @@ class ResponseOutput {
   void drop_range() noexcept { filters_.clear(); }
   /// Runs a piece through the filters; borrowed until the next call.
   [[nodiscard]] Result<std::string_view> filter(std::string_view piece, bool last);
+  /// The next piece is the representation's from `offset` on, not from where the last one ended.
+  void seek(std::uint64_t offset) noexcept;
   /// Whether any filter acts on the body.
   [[nodiscard]] bool filters_body() const noexcept { return !filters_.empty(); }
 

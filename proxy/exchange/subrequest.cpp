@@ -37,6 +37,15 @@ io::Task<Result<void>> CollectingDownstream::tunnel(const ResponseHeadOut&, io::
   co_return Error{Reason::upstream_bad_interim};
 }
 
+io::Task<Result<void>> AppendingDownstream::send_head(const ResponseHeadOut&, std::string_view body, bool) {
+  note_head();
+  return send_response_body(parent_, body, false, nullptr);
+}
+
+io::Task<Result<void>> AppendingDownstream::send_body(std::string_view body, bool, const http::Fields*) {
+  return send_response_body(parent_, body, false, nullptr);
+}
+
 namespace {
 
 http::RequestSemantics semantics_of(const Exchange& parent, std::string_view uri, SubrequestBody body) {
@@ -56,8 +65,8 @@ http::RequestSemantics semantics_of(const Exchange& parent, std::string_view uri
 Subrequest::Subrequest(Exchange& parent, std::string_view uri, SubrequestBody body, std::size_t keep)
     : uri_(uri),
       semantics_(semantics_of(parent, uri_, body)),
-      downstream_(keep),
-      exchange_(parent.thread, parent.generation, downstream_, parent.connection, parent.head, semantics_) {
+      downstream_(std::make_unique<CollectingDownstream>(keep)),
+      exchange_(parent.thread, parent.generation, *downstream_, parent.connection, parent.head, semantics_) {
   exchange_.parent = &parent;
   exchange_.server = parent.server;
   exchange_.client = parent.client;
@@ -83,11 +92,12 @@ Subrequest::Subrequest(Exchange& parent, std::string_view uri, SubrequestBody bo
   (void)redirect_to_named(exchange_, uri_);
 }
 
-Subrequest::Subrequest(Exchange& parent, CacheUpdate)
-    : updates_cache_(true),
+Subrequest::Subrequest(Exchange& parent, Repeat purpose)
+    : repeats_(true),
       semantics_(parent.semantics),
-      downstream_(0),
-      exchange_(parent.thread, parent.generation, downstream_, parent.connection, parent.head, semantics_) {
+      downstream_(purpose == Repeat::next_slice ? std::make_unique<AppendingDownstream>(parent)
+                                                : std::make_unique<CollectingDownstream>(0)),
+      exchange_(parent.thread, parent.generation, *downstream_, parent.connection, parent.head, semantics_) {
   exchange_.parent = &parent;
   exchange_.server = parent.server;
   exchange_.route = parent.route;
@@ -108,17 +118,18 @@ Subrequest::Subrequest(Exchange& parent, CacheUpdate)
   exchange_.captures = parent.captures;
   exchange_.captured = parent.captured;
   exchange_.request_id = parent.request_id;
+  if (purpose == Repeat::next_slice) exchange_.slicing = parent.slicing;
 }
 
 Subrequest::~Subrequest() = default;
 
-io::Task<void> Subrequest::run() { return updates_cache_ ? serve_from_upstream(exchange_) : run_subrequest(exchange_); }
+io::Task<void> Subrequest::run() { return repeats_ ? serve_from_upstream(exchange_) : run_subrequest(exchange_); }
 
 BackgroundSubrequests::Running::Running(Exchange& parent, std::string_view uri, SubrequestBody body)
     : subrequest(parent, uri, body, 0), child(drive(subrequest)) {}
 
-BackgroundSubrequests::Running::Running(Exchange& parent, CacheUpdate update)
-    : subrequest(parent, update), child(drive(subrequest)) {}
+BackgroundSubrequests::Running::Running(Exchange& parent, Repeat purpose)
+    : subrequest(parent, purpose), child(drive(subrequest)) {}
 
 io::Task<Result<bool>> BackgroundSubrequests::Running::drive(Subrequest& subrequest) {
   auto running = subrequest.run();
@@ -130,8 +141,8 @@ void BackgroundSubrequests::start(Exchange& parent, std::string_view uri, Subreq
   running_.push_back(std::make_unique<Running>(parent, uri, body));
 }
 
-void BackgroundSubrequests::start(Exchange& parent, CacheUpdate update) {
-  running_.push_back(std::make_unique<Running>(parent, update));
+void BackgroundSubrequests::start(Exchange& parent, Repeat purpose) {
+  running_.push_back(std::make_unique<Running>(parent, purpose));
 }
 
 io::Task<void> BackgroundSubrequests::join() {

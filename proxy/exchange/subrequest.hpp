@@ -1,4 +1,4 @@
-// Requests that an exchange makes of its own server: auth_request, mirror, additions.
+// Requests that an exchange makes of its own server: auth_request, mirror, additions, slices.
 #pragma once
 
 #include <memory>
@@ -41,6 +41,9 @@ class CollectingDownstream : public Downstream {
   [[nodiscard]] const std::string& body() const noexcept { return body_; }
   [[nodiscard]] bool aborted() const noexcept override { return aborted_; }
 
+ protected:
+  void note_head() noexcept { head_sent_ = true; }
+
  private:
   void keep(std::string_view piece);
 
@@ -51,8 +54,21 @@ class CollectingDownstream : public Downstream {
   bool aborted_ = false;
 };
 
-/// Another run of the parent's proxy_pass, for the cache alone: nobody gets its response.
-struct CacheUpdate {};
+/// Takes a slice and sends its body behind what the parent has sent already, at the pace of the parent's client.
+class AppendingDownstream final : public CollectingDownstream {
+ public:
+  explicit AppendingDownstream(Exchange& parent) : CollectingDownstream(0), parent_(parent) {}
+  io::Task<Result<void>> send_head(const ResponseHeadOut& head, std::string_view body, bool complete) override;
+  io::Task<Result<void>> send_body(std::string_view body, bool complete, const http::Fields* trailers) override;
+  void watch_client(io::Stream* upstream) noexcept override { parent_.downstream.watch_client(upstream); }
+  bool client_gone() const noexcept override { return parent_.downstream.client_gone(); }
+
+ private:
+  Exchange& parent_;
+};
+
+/// Why the parent's proxy_pass is run again: for the cache alone, when nobody gets the response, or for what follows a slice.
+enum class Repeat : std::uint8_t { for_cache, next_slice };
 
 /// What a subrequest is given of its parent's body.
 enum class SubrequestBody : std::uint8_t { none, of_parent };
@@ -64,22 +80,22 @@ class Subrequest {
   /// `uri`: a path with optional arguments, as configured; it is kept. `keep`: bytes of the response's body to keep. With
   /// `of_parent` the parent's body must have been collected; the method is the parent's then, else GET.
   Subrequest(Exchange& parent, std::string_view uri, SubrequestBody body, std::size_t keep);
-  /// Asks the parent's upstream again, in the parent's own place and for its URI: only the cache hears of the response.
-  Subrequest(Exchange& parent, CacheUpdate update);
+  /// Asks the parent's upstream again, in the parent's own place and for its URI.
+  Subrequest(Exchange& parent, Repeat purpose);
   ~Subrequest();
   Subrequest(const Subrequest&) = delete;
   Subrequest& operator=(const Subrequest&) = delete;
 
   [[nodiscard]] io::Task<void> run();
   [[nodiscard]] Exchange& exchange() noexcept { return exchange_; }
-  [[nodiscard]] int status() const noexcept { return downstream_.aborted() ? 502 : exchange_.response.status; }
-  [[nodiscard]] const std::string& body() const noexcept { return downstream_.body(); }
+  [[nodiscard]] int status() const noexcept { return downstream_->aborted() ? 502 : exchange_.response.status; }
+  [[nodiscard]] const std::string& body() const noexcept { return downstream_->body(); }
 
  private:
   const std::string uri_;
-  const bool updates_cache_ = false;
+  const bool repeats_ = false;
   http::RequestSemantics semantics_;
-  CollectingDownstream downstream_;
+  std::unique_ptr<CollectingDownstream> downstream_;
   Exchange exchange_;
 };
 
@@ -87,13 +103,13 @@ class Subrequest {
 class BackgroundSubrequests {
  public:
   void start(Exchange& parent, std::string_view uri, SubrequestBody body);
-  void start(Exchange& parent, CacheUpdate update);
+  void start(Exchange& parent, Repeat purpose);
   [[nodiscard]] io::Task<void> join();
 
  private:
   struct Running {
     Running(Exchange& parent, std::string_view uri, SubrequestBody body);
-    Running(Exchange& parent, CacheUpdate update);
+    Running(Exchange& parent, Repeat purpose);
     static io::Task<Result<bool>> drive(Subrequest& subrequest);
     Subrequest subrequest;
     io::Child<Result<bool>> child;

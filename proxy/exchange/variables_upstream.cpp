@@ -7,6 +7,7 @@
 
 #include "proxy/exchange/caching/cache_use.hpp"
 #include "proxy/exchange/exchange.hpp"
+#include "proxy/exchange/slices.hpp"
 #include "proxy/exchange/variables.hpp"
 #include "proxy/http/chars.hpp"
 
@@ -61,6 +62,8 @@ constexpr auto kRows = std::to_array<VariableRow>({
      "name and port of the proxied server as in proxy_pass"},
     {"proxy_port", [](Exchange& e, std::string_view) -> Value { return e.proxy_port; },
      "port of the proxied server as in proxy_pass, or the protocol's own"},
+    {"slice_range", [](Exchange& e, std::string_view) { return some(slice_range(e)); },
+     "the Range field that asks for the current slice"},
     {"upstream_addr",
      [](Exchange& e, std::string_view) {
        return join_tries(e, [](const UpstreamTry& t) { return std::string(t.peer); });

@@ -84,6 +84,32 @@ bool if_range_holds(const Fields& request, const Validators& validators) noexcep
   return since && *since == *validators.last_modified;
 }
 
+std::optional<ContentRange> parse_content_range(std::string_view value) noexcept {
+  constexpr std::string_view kUnit = "bytes ";
+  if (!value.starts_with(kUnit)) return std::nullopt;
+  value.remove_prefix(kUnit.size());
+  const auto take = [&value](char mark) {
+    skip_spaces(value);
+    if (!value.starts_with(mark)) return false;
+    value.remove_prefix(1);
+    skip_spaces(value);
+    return true;
+  };
+  skip_spaces(value);
+  const auto first = take_number(value);
+  if (!first || !take('-')) return std::nullopt;
+  const auto last = take_number(value);
+  if (!last || *last < *first || !take('/')) return std::nullopt;
+  ContentRange range{{*first, *last + 1}, std::nullopt};
+  if (!take('*')) {
+    range.total = take_number(value);
+    if (!range.total) return std::nullopt;
+  }
+  skip_spaces(value);
+  if (!value.empty()) return std::nullopt;
+  return range;
+}
+
 RangePlan plan_ranges(std::string_view value, std::uint64_t size, std::uint64_t most) {
   RangePlan plan;
   constexpr std::string_view kUnit = "bytes=";

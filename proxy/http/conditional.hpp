@@ -38,6 +38,16 @@ struct ByteRange {
   [[nodiscard]] std::uint64_t size() const noexcept { return end - first; }
 };
 
+/// What a Content-Range field says.
+struct ContentRange {
+  ByteRange bytes;
+  std::optional<std::uint64_t> total;  ///< nothing: "*"
+};
+
+/// Reads "bytes 0-9/100"; nothing where it is none, or ends before it begins (RFC 9110 section 14.4). Spaces may stand between
+/// its parts, as in nginx's ngx_http_slice_parse_content_range.
+[[nodiscard]] std::optional<ContentRange> parse_content_range(std::string_view value) noexcept;
+
 /// What a Range field asks of a representation.
 struct RangePlan {
   enum class Kind : std::uint8_t { whole, partial, unsatisfiable };

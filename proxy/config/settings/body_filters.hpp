@@ -1,4 +1,4 @@
-// Settings of filters that change a body: sub_filter, charset, addition (nginx's modules of the same names).
+// Settings of filters that change a body: sub_filter, charset, addition, slice (nginx's modules of the same names).
 #pragma once
 
 #include <array>
@@ -45,6 +45,8 @@ struct BodyFilterSettings {
   std::optional<std::string> add_before_body;  ///< a URI; nothing: none
   std::optional<std::string> add_after_body;
   MimeTypeSet addition_types{false, {"text/html"}};
+
+  ByteCount slice = 0;  ///< bytes of each slice that a response is fetched in; 0: it is fetched whole
 };
 
 template <>

@@ -22,6 +22,8 @@ class BodyFilter {
   [[nodiscard]] virtual Result<void> process(std::string_view in, bool last, std::string& out) = 0;
   /// This filter if it has to fetch what it adds.
   [[nodiscard]] virtual Addition* as_addition() noexcept { return nullptr; }
+  /// The next piece begins at `offset` of the representation.
+  virtual void seek(std::uint64_t /*offset*/) noexcept {}
   /// The one range that the filter takes, if that is all it does.
   [[nodiscard]] virtual std::optional<http::ByteRange> only_range() const noexcept { return std::nullopt; }
 };

@@ -8,6 +8,7 @@
 #include "proxy/exchange/body_filters/body_filter.hpp"
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/exchange/response_filters.hpp"
+#include "proxy/exchange/slices.hpp"
 #include "proxy/http/date.hpp"
 
 namespace gatehouse::exchange {
@@ -41,6 +42,8 @@ class Ranges : public BodyFilter {
     offset_ = here.end;
     return Result<void>{};
   }
+
+  void seek(std::uint64_t offset) noexcept override { offset_ = offset; }
 
   std::optional<http::ByteRange> only_range() const noexcept override {
     return parts_.size() == 1 ? std::optional(parts_.front().range) : std::nullopt;
@@ -95,11 +98,14 @@ std::unique_ptr<BodyFilter> make_range(Exchange& exchange) {
   if (!exchange.allow_ranges || head.status != 200 || !known || exchange.parent != nullptr || settings.max_ranges == 0U)
     return nullptr;
   const std::uint64_t size = head.framing.length;
+  const bool is_sliced = exchange.slicing && exchange.slicing->taken;
   const auto asked = exchange.head.fields.value(http::FieldId::range);
   http::RangePlan plan;
   bool counts = asked.has_value();
   if (counts && http::if_range_holds(exchange.head.fields, validators_of(exchange))) {
-    plan = http::plan_ranges(*asked, size, settings.max_ranges.value_or(std::numeric_limits<std::uint64_t>::max()));
+    // A representation that comes in slices passes once: several ranges of it are answered with all of it, as by nginx.
+    const std::uint64_t most = is_sliced ? 1 : settings.max_ranges.value_or(std::numeric_limits<std::uint64_t>::max());
+    plan = http::plan_ranges(*asked, size, most);
     counts = plan.kind != http::RangePlan::Kind::whole;
   } else {
     counts = false;
@@ -122,7 +128,9 @@ std::unique_ptr<BodyFilter> make_range(Exchange& exchange) {
   head.framing = {.kind = http::BodyKind::length, .length = range.size(), .declared = true};
   std::vector<Ranges::Part> parts;
   parts.push_back({range, {}});
-  return std::make_unique<Ranges>(std::move(parts), std::string());
+  auto filter = std::make_unique<Ranges>(std::move(parts), std::string());
+  if (is_sliced) filter->seek(exchange.slicing->start);
+  return filter;
 }
 
 }  // namespace gatehouse::exchange

@@ -8,6 +8,7 @@
 #include "proxy/exchange/caching/cache_use.hpp"
 #include "proxy/exchange/response_filters.hpp"
 #include "proxy/exchange/response_output.hpp"
+#include "proxy/exchange/slices.hpp"
 #include "proxy/exchange/waf_gate.hpp"
 #include "proxy/http/semantics.hpp"
 #include "proxy/http/status.hpp"
@@ -71,7 +72,7 @@ http::ResponseParseLimits limits_for(std::string_view stored_head) noexcept {
 io::Task<bool> send_stored_body(Exchange& exchange, StoredBody& body) {
   std::uint64_t offset = 0;
   std::optional<std::uint64_t> end;  // of the one range that is sent
-  if (exchange.output && body.complete) {
+  if (exchange.output && body.complete && !awaits_slices(exchange)) {
     if (const auto range = exchange.output->only_range()) {
       offset = range->first;
       end = range->end;

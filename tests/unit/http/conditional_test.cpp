@@ -87,6 +87,26 @@ TEST(Ranges, IfRangeNeedsTheSameTagOrTime) {
   EXPECT_FALSE(holds(kLater));
 }
 
+TEST(Ranges, ContentRangeIsReadAsNginxReadsIt) {
+  const auto range = parse_content_range("bytes 0-9/100");
+  ASSERT_TRUE(range);
+  EXPECT_EQ(range->bytes.first, 0u);
+  EXPECT_EQ(range->bytes.end, 10u);
+  EXPECT_EQ(range->total, 100u);
+  const auto spaced = parse_content_range("bytes  5 - 5 / * ");
+  ASSERT_TRUE(spaced);
+  EXPECT_EQ(spaced->bytes.size(), 1u);
+  EXPECT_FALSE(spaced->total);
+}
+
+TEST(Ranges, ContentRangeThatSaysNothingIsNone) {
+  for (const std::string_view value :
+       {"", "bytes", "bytes */100", "bytes 9-0/100", "bytes 0-9", "bytes 0-9/", "bytes 0-9/1x",
+        "bytes 0-99999999999999999999/1", "items 0-9/100", "bytes -9/100"}) {
+    EXPECT_FALSE(parse_content_range(value)) << value;
+  }
+}
+
 TEST(FieldsEditing, RemoveAndSetKeepTheIndexOfKnownNames) {
   Fields fields;
   fields.add("ETag", "\"a\"");
