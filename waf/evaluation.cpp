@@ -126,8 +126,12 @@ void apply(const Overlay& overlay, Transaction& transaction) {
 }  // namespace
 
 struct Evaluation::Impl {
-  Impl(Engine& process_engine, std::shared_ptr<const RuleSet> rule_set, std::shared_ptr<const Overlay> route_overlay)
-      : engine(process_engine.impl()), rules(std::move(rule_set)), overlay(std::move(route_overlay)) {}
+  Impl(Engine& process_engine, std::shared_ptr<const RuleSet> rule_set, std::shared_ptr<const Overlay> route_overlay,
+       std::optional<Narrowing> request_narrowing)
+      : engine(process_engine.impl()),
+        rules(std::move(rule_set)),
+        overlay(std::move(route_overlay)),
+        narrowing(std::move(request_narrowing)) {}
 
   // Runs one phase: its failures become waf_failed, an intervention ends the later ones.
   template <class Run>
@@ -145,6 +149,8 @@ struct Evaluation::Impl {
   Engine::Impl& engine;
   std::shared_ptr<const RuleSet> rules;
   std::shared_ptr<const Overlay> overlay;
+  std::optional<Narrowing> narrowing;
+  std::shared_ptr<RulesSet> narrowed;  // null: all rules
   RuleMatchSink sink;
   std::unique_ptr<Transaction> transaction;
   std::size_t messages_seen = 0;
@@ -155,7 +161,8 @@ struct Evaluation::Impl {
 };
 
 void Evaluation::Impl::begin(const RequestInput& input) {
-  RulesSet* active = rules->compiled().active.get();
+  if (narrowing) narrowed = narrowing->rules->narrow(narrowing->candidates);
+  RulesSet* active = narrowed ? narrowed.get() : rules->compiled().active.get();
   std::string id(input.unique_id);
   transaction = id.empty() ? std::make_unique<Transaction>(&engine.instance, active, &sink)
                            : std::make_unique<Transaction>(&engine.instance, active, id.data(), &sink);
@@ -235,8 +242,9 @@ Intervention Evaluation::Impl::refuse_body(Phase which, std::string_view what) {
   return order;
 }
 
-Evaluation::Evaluation(Engine& engine, std::shared_ptr<const RuleSet> rules, std::shared_ptr<const Overlay> overlay)
-    : impl_(std::make_unique<Impl>(engine, std::move(rules), std::move(overlay))) {}
+Evaluation::Evaluation(Engine& engine, std::shared_ptr<const RuleSet> rules, std::shared_ptr<const Overlay> overlay,
+                       std::optional<Narrowing> narrowing)
+    : impl_(std::make_unique<Impl>(engine, std::move(rules), std::move(overlay), std::move(narrowing))) {}
 
 Evaluation::~Evaluation() = default;
 Evaluation::Evaluation(Evaluation&&) noexcept = default;

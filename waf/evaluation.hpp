@@ -9,6 +9,7 @@
 
 #include "proxy/base/error.hpp"
 #include "waf/engine.hpp"
+#include "waf/narrowed_rules.hpp"
 #include "waf/overlay.hpp"
 #include "waf/rule_set.hpp"
 #include "waf/transaction_input.hpp"
@@ -25,8 +26,9 @@ namespace gatehouse::waf {
 class Evaluation {
  public:
   /// `engine` must outlive the evaluation; rule set and overlay are kept alive by it. No overlay: the rule set as it
-  /// is.
-  Evaluation(Engine& engine, std::shared_ptr<const RuleSet> rules, std::shared_ptr<const Overlay> overlay = nullptr);
+  /// is. `narrowing`: which of the rules are evaluated for this request; nothing: all.
+  Evaluation(Engine& engine, std::shared_ptr<const RuleSet> rules, std::shared_ptr<const Overlay> overlay = nullptr,
+             std::optional<Narrowing> narrowing = std::nullopt);
   ~Evaluation();
   Evaluation(Evaluation&&) noexcept;
   Evaluation& operator=(Evaluation&&) noexcept;

@@ -9,6 +9,7 @@
 
 #include "waf/fastpath/build.hpp"
 #include "waf/fastpath/explain.hpp"
+#include "waf/library.hpp"
 
 namespace gatehouse::waf {
 namespace {
@@ -55,6 +56,7 @@ struct SharedFastPath::Parts {
   std::shared_ptr<const KnownRules> rules;
   fastpath::BuiltFastPath built;
   std::vector<std::unique_ptr<fastpath::FastPath::Worker>> workers;
+  std::shared_ptr<const NarrowedRules> narrowed;
 };
 
 SharedFastPath::SharedFastPath(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -64,6 +66,7 @@ const std::string& SharedFastPath::refusal() const noexcept { return parts_->bui
 fastpath::FastPath::Worker* SharedFastPath::worker(std::size_t thread) const noexcept {
   return thread < parts_->workers.size() ? parts_->workers[thread].get() : nullptr;
 }
+const std::shared_ptr<const NarrowedRules>& SharedFastPath::narrowed() const noexcept { return parts_->narrowed; }
 bool SharedFastPath::trusted() const noexcept { return parts_->rules->trusted.load(std::memory_order_relaxed); }
 bool SharedFastPath::distrust() const noexcept { return parts_->rules->trusted.exchange(false); }
 const std::string& SharedFastPath::rule_set() const noexcept { return parts_->rules->name; }
@@ -145,6 +148,10 @@ std::shared_ptr<const SharedFastPath> FastPathCache::get(const std::shared_ptr<c
       const std::uint64_t seed = (std::uint64_t{random()} << 32U) | random();
       parts->workers.push_back(std::make_unique<fastpath::FastPath::Worker>(parts->built.fast_path, seed));
     }
+  }
+  if (parts->built.fast_path && parts->built.plan->not_narrowable.empty()) {
+    parts->narrowed = std::make_shared<const NarrowedRules>(
+        std::shared_ptr<modsecurity::RulesSet>(rules, rules->compiled().active.get()), *parts->built.plan);
   }
   parts->rules = std::move(known);
   auto made = std::make_shared<const SharedFastPath>(std::move(parts));

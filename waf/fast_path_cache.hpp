@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "waf/fastpath/fast_path.hpp"
+#include "waf/narrowed_rules.hpp"
 #include "waf/overlay.hpp"
 #include "waf/rule_set.hpp"
 
@@ -31,6 +32,8 @@ class SharedFastPath {
   [[nodiscard]] const std::string& refusal() const noexcept;
   /// The worker of event thread `thread`, for that thread alone; null where there is no fast path.
   [[nodiscard]] fastpath::FastPath::Worker* worker(std::size_t thread) const noexcept;
+  /// For requests that a worker did not prove clean but said something of; null where no rule may be left out of any request.
+  [[nodiscard]] const std::shared_ptr<const NarrowedRules>& narrowed() const noexcept;
   /// False once the library saw something in a message that was proven clean. Any thread.
   [[nodiscard]] bool trusted() const noexcept;
   /// Switches the rule set's fast paths off; true for the first who does. Any thread.

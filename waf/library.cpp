@@ -84,6 +84,11 @@ void restore_audit_status(AuditLog& log, const AuditDirectives& directives) {
   log.*member_of(ByCtlOf{}) = directives.by_ctl;
 }
 
+void unlimit_bodies(modsecurity::RulesSet& rules) {
+  rules.m_requestBodyLimit.m_value = 0;
+  rules.m_responseBodyLimit.m_value = 0;
+}
+
 std::string disruptive_action(const RuleWithActions& rule) {
   const Action* action = rule.*member_of(DisruptiveOf{});
   return action == nullptr || action->m_name == nullptr ? std::string() : *action->m_name;

@@ -47,6 +47,9 @@ void silence_audit_log(modsecurity::audit_log::AuditLog& log);
 /// Sets the status back to what audit_directives() read, so that a merge copies it.
 void restore_audit_status(modsecurity::audit_log::AuditLog& log, const AuditDirectives& directives);
 
+/// Takes the set's body limits away: bodies are cut to size before the library sees them, as a route's overlay says.
+void unlimit_bodies(modsecurity::RulesSet& rules);
+
 /// The name of the rule's disruptive action ("deny", "drop", "block" ...), empty if it has none.
 [[nodiscard]] std::string disruptive_action(const modsecurity::RuleWithActions& rule);
 

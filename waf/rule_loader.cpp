@@ -207,9 +207,7 @@ std::shared_ptr<const RuleSet> seal(std::unique_ptr<RulesSet> mergeable, RuleSet
   compiled->active = std::make_unique<RulesSet>();
   merge(*compiled->active, *mergeable, where);
   silence_audit_log(*compiled->active->m_auditLog);
-  // Bodies are cut to size before the library sees them: a route's overlay may have limits of its own.
-  compiled->active->m_requestBodyLimit.m_value = 0;
-  compiled->active->m_responseBodyLimit.m_value = 0;
+  unlimit_bodies(*compiled->active);
   compiled->drop_marks = drop_marks(*compiled->active);
   compiled->mergeable = std::move(mergeable);
   return std::make_shared<const RuleSet>(std::move(compiled), std::move(facts), std::move(texts), std::move(hash));

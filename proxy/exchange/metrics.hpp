@@ -123,7 +123,7 @@ class ThreadMetrics {
   Counter handshakes_tls12_full, handshakes_tls12_resumed, handshakes_tls13_full, handshakes_tls13_resumed,
       handshakes_failed;
   Counter upstream_connections_opened, upstream_requests_reused, upstream_connect_failures, upstream_retries;
-  Counter waf_pool_evaluations, waf_pool_rejected, waf_share_exceeded;
+  Counter waf_pool_evaluations, waf_pool_rejected, waf_share_exceeded, waf_narrowed;
   Histogram waf_duration;
   Histogram waf_queue_time;  ///< of these, until a thread of the pool began
   WafWays waf_ways;

@@ -84,8 +84,8 @@ WafTeller teller_of(const Exchange& exchange) {
 /// What the phases share; phase 5 may run after the exchange is gone, so everything that it needs is owned here.
 struct WafGate::Transaction {
   Transaction(waf::Engine& engine, std::shared_ptr<const waf::RuleSet> rules,
-              std::shared_ptr<const waf::Overlay> overlay)
-      : evaluation(engine, std::move(rules), std::move(overlay)) {}
+              std::shared_ptr<const waf::Overlay> overlay, std::optional<waf::Narrowing> narrowing)
+      : evaluation(engine, std::move(rules), std::move(overlay), std::move(narrowing)) {}
   waf::Evaluation evaluation;
   std::string server_ip, unique_id, spill_path;
   std::vector<waf::HeaderView> headers;  ///< of the request; valid while the exchange lives
@@ -162,6 +162,7 @@ bool WafGate::check_request(std::string_view body) {
   request.body.segments = {&body, body.empty() ? 0U : 1U};
   said_ = worker.check_request(request);
   claims_clean_ = said_.clean();
+  if (const auto* candidates = worker.candidates()) candidates_ = *candidates;
   near_miss_ = count.near_misses() > 0;
   return claims_clean_;
 }
@@ -280,7 +281,13 @@ void WafGate::record() {
 
 void WafGate::begin_transaction() {
   Exchange& ex = exchange_;
-  transaction_ = std::make_shared<Transaction>(ex.thread.waf.engine, route_.rules, route_.overlay);
+  std::optional<waf::Narrowing> narrowing;
+  if (candidates_ && !route_.shadow) {
+    narrowing = {route_.fast_path->narrowed(), *candidates_};
+    ex.thread.metrics.waf_narrowed.add();
+  }
+  transaction_ =
+      std::make_shared<Transaction>(ex.thread.waf.engine, route_.rules, route_.overlay, std::move(narrowing));
   Transaction& transaction = *transaction_;
   transaction.server_ip = ex.connection.local.ip_string();
   if (const auto& id = ex.settings().modsecurity_transaction_id) transaction.unique_id = evaluate(*id, ex);

@@ -83,8 +83,9 @@ class WafGate {
   const LocationRuntime& route_;  ///< stays the judge wherever an error page sends the exchange
   Way way_ = Way::full;
   std::optional<WafUnasked> unasked_;
-  waf::fastpath::Outcome said_;  ///< by the fast path, of the message it looked at last
-  bool claims_clean_ = false;    ///< all that the fast path was shown so far is clean
+  waf::fastpath::Outcome said_;                          ///< by the fast path, of the message it looked at last
+  std::optional<waf::fastpath::Candidates> candidates_;  ///< all that may match of the request; nothing: not known
+  bool claims_clean_ = false;                            ///< all that the fast path was shown so far is clean
   bool near_miss_ = false;
   bool failed_ = false;
   bool library_saw_ = false;                  ///< the library matched something

@@ -269,6 +269,7 @@ void Exposition::add_waf() {
   add(Metric::waf_share_exceeded, {}, sum(&T::waf_share_exceeded));
   add(Metric::waf_afterwards, {{"result", "done"}}, input_.waf_afterwards);
   add(Metric::waf_afterwards, {{"result", "lost"}}, input_.waf_afterwards_lost);
+  add(Metric::waf_narrowed, {}, sum(&T::waf_narrowed));
   add(Metric::waf_evaluations, {}, sum(&T::waf_pool_evaluations));
   add(Metric::waf_rejected, {}, sum(&T::waf_pool_rejected));
   add(Metric::waf_queue, {}, input_.waf_queued);

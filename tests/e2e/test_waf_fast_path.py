@@ -151,6 +151,14 @@ def test_an_attack_meets_the_same_rules_with_and_without_the_fast_path(site, nam
     assert found["/fast"] == found["/library"]
 
 
+def test_what_is_not_proven_is_evaluated_without_the_rules_that_are_known_to_fail(site):
+    narrowed = site.server.metric("gatehouse_waf_requests_narrowed_total")
+    assert site.request(f"/?{urlencode({'q': SQLI})}").status == 403
+    assert site.server.metric("gatehouse_waf_requests_narrowed_total") == narrowed + 1
+    assert site.request(f"/shadow?{urlencode({'q': SQLI})}").status == 403
+    assert site.server.metric("gatehouse_waf_requests_narrowed_total") == narrowed + 1  # in shadow all rules judge
+
+
 def test_a_leaking_response_is_blocked_with_the_request_taken_along(site, answer):
     """The request is proven, the response is not: both are evaluated, and the verdict is the library's."""
     answer(200, b"<html><b>Fatal error</b>: Uncaught in /var/www/index.php on line 3 <?php echo shell_exec($_GET['c']); ?></html>",

@@ -77,15 +77,21 @@ Oracle::Oracle() : state_(std::make_unique<State>()) {}
 Oracle::~Oracle() = default;
 modsecurity::ModSecurity& Oracle::engine() { return state_->engine; }
 
-Findings Oracle::run(modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response) {
+struct Oracle::Run {
+  Run(State& state, modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response);
+
   std::size_t logged = 0;
-  state_->writes = 0;
-  modsecurity::Transaction t(&state_->engine, &rules, &logged);
-  t.m_collections.m_global_collection = state_->collections[0].get();
-  t.m_collections.m_ip_collection = state_->collections[1].get();
-  t.m_collections.m_session_collection = state_->collections[2].get();
-  t.m_collections.m_user_collection = state_->collections[3].get();
-  t.m_collections.m_resource_collection = state_->collections[4].get();
+  modsecurity::Transaction t;
+};
+
+Oracle::Run::Run(State& state, modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response)
+    : t(&state.engine, &rules, &logged) {
+  state.writes = 0;
+  t.m_collections.m_global_collection = state.collections[0].get();
+  t.m_collections.m_ip_collection = state.collections[1].get();
+  t.m_collections.m_session_collection = state.collections[2].get();
+  t.m_collections.m_user_collection = state.collections[3].get();
+  t.m_collections.m_resource_collection = state.collections[4].get();
 
   const std::string client(request.client.text);
   const std::string server(request.server.text);
@@ -108,11 +114,15 @@ Findings Oracle::run(modsecurity::RulesSet& rules, const RequestInput& request, 
     t.processResponseBody();
   }
   t.processLogging();
+}
 
+Findings Oracle::run(modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response) {
+  const Run run(*state_, rules, request, response);
+  const auto& t = run.t;
   Findings findings;
   for (const auto& message : t.m_rulesMessages) findings.what += " rule " + std::to_string(message.m_ruleId);
   if (t.m_it.disruptive != 0) findings.what += " intervention";
-  if (logged != 0) findings.what += " logged";
+  if (run.logged != 0) findings.what += " logged";
   if (state_->writes != 0) findings.what += " stored";
   for (const char* score : scores) {
     const auto value = t.m_collections.m_tx_collection->resolveFirst(score);
@@ -121,9 +131,29 @@ Findings Oracle::run(modsecurity::RulesSet& rules, const RequestInput& request, 
   return findings;
 }
 
+std::string Oracle::trace(modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response) {
+  Run run(*state_, rules, request, response);
+  std::string text;
+  for (const auto& message : run.t.m_rulesMessages) {
+    text += std::to_string(message.m_ruleId) + " " + message.m_match + " | " + message.m_message + " | " +
+            message.m_data + " | " + message.m_reference + (message.m_isDisruptive ? " | disruptive\n" : "\n");
+  }
+  text += "disruptive " + std::to_string(run.t.m_it.disruptive) + " status " + std::to_string(run.t.m_it.status) +
+          " logged " + std::to_string(run.logged) + " stored " + std::to_string(state_->writes) + "\n";
+  constexpr std::array others{"0", "1",  "2",   "level", "mode", "n",   "u",   "v",
+                              "w", "p_", "p_0", "p_1",   "p_2",  "p_a", "p_b", "p_ARGS:a"};
+  const auto show = [&](const char* name) {
+    const auto value = run.t.m_collections.m_tx_collection->resolveFirst(name);
+    if (value) text += std::string(name) + "=" + *value + "\n";
+  };
+  for (const char* name : scores) show(name);
+  for (const char* name : others) show(name);
+  return text;
+}
+
 LoadedPair load_pair(Oracle& oracle, const std::string& text, const std::string& name, const Overlay* overlay) {
   LoadedPair pair;
-  pair.rules = std::make_unique<modsecurity::RulesSet>();
+  pair.rules = std::make_shared<modsecurity::RulesSet>();
   if (pair.rules->load(text.c_str(), name) < 0) throw std::runtime_error(pair.rules->getParserError());
   const std::vector<fastpath::RuleSource> sources{{name, text}};
   pair.understood = fastpath::understand(sources, *pair.rules, oracle.engine());

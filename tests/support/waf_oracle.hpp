@@ -32,14 +32,19 @@ class Oracle {
   [[nodiscard]] Findings run(modsecurity::RulesSet& rules, const RequestInput& request,
                              const ResponseInput* response = nullptr);
 
+  /// All that can be seen of an evaluation of every phase: what each rule that matched says, in order, the intervention, and TX.
+  [[nodiscard]] std::string trace(modsecurity::RulesSet& rules, const RequestInput& request,
+                                  const ResponseInput* response = nullptr);
+
  private:
   struct State;
+  struct Run;
   std::unique_ptr<State> state_;
 };
 
 /// A rule set in both forms.
 struct LoadedPair {
-  std::unique_ptr<modsecurity::RulesSet> rules;
+  std::shared_ptr<modsecurity::RulesSet> rules;
   fastpath::UnderstoodRules understood;
   fastpath::BuiltFastPath built;
 };

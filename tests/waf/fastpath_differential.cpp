@@ -15,6 +15,7 @@
 
 #include "../support/clean_traffic.hpp"
 #include "../support/waf_oracle.hpp"
+#include "waf/narrowed_rules.hpp"
 
 namespace {
 
@@ -28,17 +29,22 @@ struct Tally {
   std::size_t skipped = 0;       // by the fast path
   std::size_t false_alarms = 0;  // neither skipped nor flagged
   std::size_t unsound = 0;
+  std::size_t narrowed = 0;  // evaluated with fewer rules, and compared
+  std::size_t narrowed_otherwise = 0;
+  std::chrono::nanoseconds with_all{};  // the library's time for these
+  std::chrono::nanoseconds with_few{};
   std::map<std::string, std::size_t> reasons;  // of false alarms
 };
 
 class Differential {
  public:
   Differential(test::Oracle& oracle, test::LoadedPair& pair)
-      : oracle_(oracle), pair_(pair), worker_(pair.built.fast_path, 1) {}
+      : oracle_(oracle), pair_(pair), worker_(pair.built.fast_path, 1), narrowed_(pair.rules, *pair.built.plan) {}
 
   void run(const WafRequest& request, Tally& tally) {
     const test::RequestViews views(request);
     const auto outcome = worker_.check_request(views.input());
+    if (const auto* candidates = worker_.candidates()) compare_narrowed(request, views.input(), *candidates, tally);
     const bool clean = outcome.clean() && worker_.check_response(views.input(), response_).clean();
     const auto findings = oracle_.run(*pair_.rules, views.input(), &response_);
     ++tally.requests;
@@ -52,6 +58,22 @@ class Differential {
       ++tally.false_alarms;
       ++tally.reasons[std::string(fastpath::label(outcome.reason)) + " " + std::to_string(outcome.rule_id)];
     }
+  }
+
+  /// The rules that may match, alone, against all of them.
+  void compare_narrowed(const WafRequest& request, const RequestInput& input, const fastpath::Candidates& candidates,
+                        Tally& tally) {
+    ++tally.narrowed;
+    const auto began = std::chrono::steady_clock::now();
+    const auto few = narrowed_.narrow(candidates);
+    const auto of_few = oracle_.trace(*few, input, &response_);
+    const auto between = std::chrono::steady_clock::now();
+    const auto of_all = oracle_.trace(*pair_.rules, input, &response_);
+    tally.with_few += between - began;
+    tally.with_all += std::chrono::steady_clock::now() - between;
+    if (of_few == of_all) return;
+    ++tally.narrowed_otherwise;
+    std::cout << "NARROWED OTHERWISE: " << dump(request) << "\nall:\n" << of_all << "few:\n" << of_few;
   }
 
   static std::string dump(const WafRequest& request) {
@@ -79,6 +101,7 @@ class Differential {
   test::Oracle& oracle_;
   test::LoadedPair& pair_;
   fastpath::FastPath::Worker worker_;
+  NarrowedRules narrowed_;
   std::vector<HeaderView> response_headers_{{"Content-Type", "text/html; charset=utf-8"}};
   std::string_view response_body_ =
       "<html><head><title>Shop</title></head><body><p>Welcome back, your order is on its way.</p></body></html>";
@@ -233,7 +256,15 @@ class Mutator {
 
 void report(const char* name, const Tally& tally) {
   std::cout << name << ": " << tally.requests << " requests, library flags " << tally.flagged << ", skipped "
-            << tally.skipped << ", false alarms " << tally.false_alarms << ", unsound " << tally.unsound << "\n";
+            << tally.skipped << ", false alarms " << tally.false_alarms << ", unsound " << tally.unsound
+            << ", with fewer rules " << tally.narrowed << " (otherwise " << tally.narrowed_otherwise << ")";
+  if (tally.narrowed > 0) {
+    const auto each = [&](std::chrono::nanoseconds time) {
+      return time / std::chrono::microseconds(1) / static_cast<std::int64_t>(tally.narrowed);
+    };
+    std::cout << ", " << each(tally.with_few) << " us instead of " << each(tally.with_all) << " us each";
+  }
+  std::cout << "\n";
   for (const auto& [reason, count] : tally.reasons) std::cout << "    " << count << " " << reason << "\n";
 }
 
@@ -275,7 +306,8 @@ int run(const std::vector<std::string>& arguments) {
   }
   mutated.reasons.clear();
   report("mutations", mutated);
-  return tests.unsound + clean.unsound + mutated.unsound == 0 ? 0 : 1;
+  const auto wrong = [](const Tally& tally) { return tally.unsound + tally.narrowed_otherwise; };
+  return wrong(tests) + wrong(clean) + wrong(mutated) == 0 ? 0 : 1;
 }
 
 }  // namespace

@@ -31,10 +31,21 @@ void explain_classes(const Plan& plan, std::string& text) {
   }
 }
 
+/// What the full path costs less by.
+void explain_narrowing(const Plan& plan, std::string& text) {
+  if (!plan.not_narrowable.empty()) {
+    text += "full path: always with every rule: " + plan.not_narrowable + "\n";
+    return;
+  }
+  text += fmt::format(
+      "full path: without those of {} rules that a request is known to fail, and {} that never matter\n",
+      std::ranges::count(plan.rules, true, &LiveRule::separable), plan.constant_failures.size() + plan.skipped.size());
+}
+
 /// Forms of requests that cannot be proven clean, whatever they hold.
 void explain_slow_requests(const FastPath::Shape& shape, const UnderstoodRules& understood, std::string& text) {
   text += "requests that always take the full path:\n";
-  text += "  multipart and XML bodies, bodies that are spilled to a file or broken\n";
+  text += "  XML bodies, broken bodies, multipart bodies with parts that are encoded oddly, bodies over 1 MiB\n";
   if (understood.settings.request_body_limit != 0) {
     text += fmt::format("  bodies over {} bytes (SecRequestBodyLimit)\n", understood.settings.request_body_limit);
   }
@@ -68,6 +79,7 @@ std::string explain(const UnderstoodRules& understood, const BuiltFastPath& buil
         "checks: {} rules found by scanning values with {} pattern sets ({} patterns), {} asked one by one, "
         "{} transformation chains\n",
         shape.scanned, shape.sets, shape.patterns, shape.direct, shape.chains - 1);
+    explain_narrowing(*built.plan, text);
     explain_slow_requests(shape, understood, text);
   }
   for (const auto& verdict : built.plan->verdicts) {

@@ -104,16 +104,30 @@ struct FastPath::Worker::State {
         evaluation(compiled.program, compiled.settings.unicode_map, scratch),
         texts(compiled.program.chains(), compiled.settings.unicode_map, scratch),
         proven(seed),
-        disproved(compiled.program.rules().size(), false) {
+        disproved(compiled.program.rules().size(), false),
+        candidates(compiled.program.rules().size(), false) {
     for (const auto& set : compiled.classes.sets()) scanners.emplace_back(set);
   }
 
+  /// Not clean ends the check: at the first candidate, unless all of them are wanted.
   [[nodiscard]] Outcome may_match(RuleIndex rule) {
-    if (disproved[rule]) return {};
+    if (disproved[rule] || candidates[rule]) return {};
     const auto& compiled_rule = compiled.program.rules()[rule];
-    if (evaluation.may_match(compiled_rule)) return {FullPathReason::rule_may_match, compiled_rule.live->id};
-    disproved[rule] = true;
-    return {};
+    if (!evaluation.may_match(compiled_rule)) {
+      disproved[rule] = true;
+      return {};
+    }
+    candidates[rule] = true;
+    if (first.clean()) first = {FullPathReason::rule_may_match, compiled_rule.live->id};
+    collects = collects && !compiled_rule.live->steers;
+    return collects ? Outcome{} : first;
+  }
+
+  void begin_check(bool collect) {
+    std::fill(disproved.begin(), disproved.end(), false);
+    std::fill(candidates.begin(), candidates.end(), false);
+    first = {};
+    collects = collect;
   }
 
   [[nodiscard]] Outcome confirm(const TargetClass& target_class, ScanResult result) {
@@ -124,7 +138,7 @@ struct FastPath::Worker::State {
       if (!target_class.rules[rule]) continue;  // of another variable that shares the set
       hit = true;
       if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
-      ++counters.near_misses;
+      if (disproved[rule]) ++counters.near_misses;
     }
     return {};
   }
@@ -245,7 +259,7 @@ struct FastPath::Worker::State {
   [[nodiscard]] Outcome check_request(const RequestInput& input) {
     if (const auto outcome = parse(input); !outcome.clean()) return outcome;
     evaluation.begin(values, nullptr);
-    std::fill(disproved.begin(), disproved.end(), false);
+    begin_check(compiled.program.plan().not_narrowable.empty());
     for (const auto rule : compiled.classes.direct_request()) {
       if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
     }
@@ -253,7 +267,19 @@ struct FastPath::Worker::State {
       if (of_response(kind)) continue;
       if (const auto outcome = check_kind(kind); !outcome.clean()) return outcome;
     }
-    return {};
+    if (!first.clean() && collects) keep_heads_that_hold();
+    return first;
+  }
+
+  /// A chain that fails behind its head has done something already.
+  void keep_heads_that_hold() {
+    const auto& rules = compiled.program.rules();
+    for (RuleIndex rule = 0; rule < rules.size(); ++rule) {
+      const LiveRule& live = *rules[rule].live;
+      if (!live.separable || live.alarm_link == 0 || !disproved[rule])
+        continue;  // not disproved: no scan named its head
+      if (evaluation.head_may_hold(rules[rule])) candidates[rule] = true;
+    }
   }
 
   [[nodiscard]] Outcome check_response(const RequestInput& request, const ResponseInput& input) {
@@ -264,7 +290,7 @@ struct FastPath::Worker::State {
     } else {
       scratch.reset();
     }
-    std::fill(disproved.begin(), disproved.end(), false);
+    begin_check(false);
     const auto body = whole_body({input.body.segments, input.body.spill_path, false}, scratch);
     if (!body) return {FullPathReason::body_not_in_memory, 0};
     char text[12];
@@ -310,6 +336,9 @@ struct FastPath::Worker::State {
   ProvenValues proven;
   std::vector<Scanner> scanners;
   std::vector<bool> disproved;  // by rule, for the message at hand
+  Candidates candidates;        // the same: those that may match, and at the end heads of chains that do
+  Outcome first;                // what the first of them says
+  bool collects = false;        // the check goes on behind it
   std::vector<CheckId> found;
   std::vector<ChainTexts::TextId> intermediate;
   bool hit = false;  // a check of the value at hand named some rule
@@ -322,7 +351,14 @@ FastPath::Worker::~Worker() = default;
 FastPath::Worker::Worker(Worker&&) noexcept = default;
 FastPath::Worker& FastPath::Worker::operator=(Worker&&) noexcept = default;
 
-Outcome FastPath::Worker::check_request(const RequestInput& input) { return state_->check_request(input); }
+Outcome FastPath::Worker::check_request(const RequestInput& input) {
+  const Outcome outcome = state_->check_request(input);
+  if (outcome.reason != FullPathReason::rule_may_match) state_->collects = false;
+  return outcome;
+}
+const Candidates* FastPath::Worker::candidates() const noexcept {
+  return state_->collects ? &state_->candidates : nullptr;
+}
 Outcome FastPath::Worker::check_response(const RequestInput& request, const ResponseInput& response) {
   return state_->check_response(request, response);
 }

@@ -29,6 +29,9 @@ struct Outcome {
   [[nodiscard]] bool clean() const noexcept { return reason == FullPathReason::none; }
 };
 
+/// Which of Plan::rules an evaluation of a request by the library can't do without, by index.
+using Candidates = std::vector<bool>;
+
 /// Counts of one worker since it was made, for metrics; read by its own thread.
 struct FastPathCounters {
   std::uint64_t values = 0;       ///< looked at
@@ -81,6 +84,10 @@ class FastPath::Worker {
   /// Phases 1 and 2. `input` is borrowed for the call. Does not throw on data; takes microseconds, in steady state without
   /// heap memory for ordinary requests.
   [[nodiscard]] Outcome check_request(const RequestInput& input);
+
+  /// After check_request() ended in rule_may_match: the rules of phases 1 and 2 whose first condition may hold; null where the library must be asked
+  /// about all of them (Plan::not_narrowable, or a candidate that steers others). Valid until the next check.
+  [[nodiscard]] const Candidates* candidates() const noexcept;
 
   /// Phases 3 to 5 of a request that check_request() found clean, however many others were checked since. `response.body` is
   /// what the library would be given; empty where the body is not inspected. `request` is taken apart again only if some

@@ -8,6 +8,7 @@
 #include "waf/fastpath/link_folding.hpp"
 #include "waf/fastpath/rule_effects.hpp"
 #include "waf/fastpath/seclang_lexer.hpp"
+#include "waf/fastpath/separable.hpp"
 #include "waf/fastpath/tx_state.hpp"
 
 namespace gatehouse::waf::fastpath {
@@ -47,6 +48,7 @@ class Folder {
         }
       }
     }
+    find_separable(rules_, plan_);
     return std::move(plan_);
   }
 
@@ -148,7 +150,10 @@ class Folder {
   }
 
   void visit(const Rule& rule) {
-    if (!runs_) return verdict(rule, RuleClass::folded, "skipped to " + *skips_.begin());
+    if (!runs_) {
+      plan_.skipped.push_back({rule.id, skipper_});
+      return verdict(rule, RuleClass::folded, "skipped to " + *skips_.begin());
+    }
     if (options_.removed && options_.removed(rule)) return verdict(rule, RuleClass::folded, "removed");
     if (removed_by(rule, removed_ids_, removed_tags_)) return verdict(rule, RuleClass::folded, "removed by ctl");
     const bool optional = may_end_ || removed_by(rule, possibly_removed_ids_, possibly_removed_tags_) ||
@@ -216,6 +221,7 @@ class Folder {
     for (const auto& child : rule.chain) links.push_back(&child);
 
     LiveRule live{.id = rule.id, .phase = rule.phase, .origin = rule.origin, .links = {}};
+    live.may_not_run = reach == Reach::possible;
     live.stale_matched_vars = !matched_vars_clean_;
     std::vector<std::string> run_time;
     std::vector<std::size_t> matching;
@@ -245,6 +251,7 @@ class Folder {
     }
     if (live.links.empty()) {
       if (reach == Reach::certain) matched_vars_clean_ = true;  // the library cleans them when a rule fails
+      if (reach != Reach::possible) plan_.constant_failures.push_back(rule.id);  // find_separable() takes some out
       return verdict(rule, RuleClass::folded, "never true");
     }
     const auto effects = full_match_effects(rule);
@@ -374,7 +381,9 @@ class Folder {
     if (effects.skip_after.empty()) return;
     skips_.insert(effects.skip_after.back());  // each says where to go; the last one is heard
     if (effects.skip_after.size() > 1) skips_.insert(effects.skip_after.begin(), effects.skip_after.end());
-    if (always && reach != Reach::possible) runs_ = false;
+    if (!always || reach == Reach::possible) return;
+    runs_ = false;
+    skipper_ = rule.id;
   }
 
   const RuleList& rules_;
@@ -382,6 +391,7 @@ class Folder {
   Plan plan_;
   TxState state_;
   bool runs_ = true;             // false while every way skips
+  std::int64_t skipper_ = 0;     // the rule that made it so
   std::set<std::string> skips_;  // markers that some way, not necessarily all, skips to
   std::vector<std::string> removed_ids_;
   std::vector<std::string> removed_tags_;

@@ -62,6 +62,9 @@ struct LiveRule {
   Origin origin;
   std::vector<Link> links;
   std::size_t alarm_link = 0;
+  bool may_not_run = false;         ///< an earlier rule may remove it or end its phase
+  bool separable = false;           ///< if its first condition fails, it may be left out: see find_separable()
+  bool steers = false;              ///< its match may change which rules run or how the body is parsed
   bool stale_matched_vars = false;  ///< MATCHED_VARS may hold values of earlier rules when this one starts
 };
 
@@ -96,7 +99,16 @@ struct Plan {
   std::vector<LiveRule> producers;  ///< rules without visible effect that write TX members which `rules` look at
   std::vector<BodyProcessorRule> body_processors;
   std::vector<Verdict> verdicts;
-  std::string refusal;  ///< not empty: no request can be proven clean, and why
+  std::vector<std::int64_t>
+      constant_failures;  ///< rules whose first condition fails for every request, whatever others did
+  /// Rules that another one, which is true for every request, skips; find_separable() leaves those where it always does.
+  struct Skipped {
+    std::int64_t id = 0;
+    std::int64_t by = 0;
+  };
+  std::vector<Skipped> skipped;
+  std::string not_narrowable;  ///< not empty: no rule may be left out of a request that is not clean, and why
+  std::string refusal;         ///< not empty: no request can be proven clean, and why
 };
 
 }  // namespace gatehouse::waf::fastpath

@@ -42,6 +42,8 @@ bool RuleEvaluation::may_match(const CompiledRule& rule) {
   return run_links(rule, rule.live->alarm_link + 1, chain_);
 }
 
+bool RuleEvaluation::head_may_hold(const CompiledRule& rule) { return run_links(rule, 1, chain_); }
+
 bool RuleEvaluation::run_links(const CompiledRule& rule, std::size_t count, std::vector<Written>& writes) {
   chain_.clear();
   matched_.clear();

@@ -30,6 +30,8 @@ class RuleEvaluation {
 
   /// False only if it is proven that the library does not find all links up to the alarm link true.
   [[nodiscard]] bool may_match(const CompiledRule& rule);
+  /// The same for the first link alone.
+  [[nodiscard]] bool head_may_hold(const CompiledRule& rule);
 
   [[nodiscard]] ExactScratch& exact_scratch() noexcept { return exact_; }
 

@@ -1,0 +1,111 @@
+#include "waf/fastpath/separable.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "../../../support/waf_oracle.hpp"
+#include "waf/narrowed_rules.hpp"
+
+namespace gatehouse::waf::fastpath {
+namespace {
+
+[[nodiscard]] test::Oracle& oracle() {
+  static test::Oracle instance;
+  return instance;
+}
+
+[[nodiscard]] test::LoadedPair load(const std::string& rules) {
+  return test::load_pair(oracle(), "SecRuleEngine On\nSecRequestBodyAccess On\n" + rules, "./rules.conf");
+}
+
+[[nodiscard]] LiveRule rule(const test::LoadedPair& pair, std::int64_t id) {
+  const auto found = std::ranges::find(pair.built.plan->rules, id, &LiveRule::id);
+  EXPECT_NE(found, pair.built.plan->rules.end()) << id << " is not in the plan " << pair.built.refusal;
+  return found == pair.built.plan->rules.end() ? LiveRule{} : *found;
+}
+
+[[nodiscard]] bool separable(const std::string& rules) { return rule(load(rules), 5).separable; }
+
+TEST(Separable, AConditionOnTheMessageIs) {
+  EXPECT_TRUE(separable("SecRule ARGS \"@rx attack\" \"id:5,phase:2,deny\""));
+  EXPECT_TRUE(separable("SecRule REQUEST_COOKIES|ARGS|XML:/* \"@detectSQLi\" \"id:5,phase:2,deny,capture\""));
+  EXPECT_TRUE(separable("SecRule ARGS \"@rx a\" \"id:5,phase:2,deny,chain\"\nSecRule REQUEST_METHOD \"@streq POST\" \"t:none\""));
+}
+
+TEST(Separable, AConditionOnWhatOthersWriteIsNot) {
+  const std::string writer = "SecRule ARGS:w \"@rx .\" \"id:4,phase:1,pass,nolog,setvar:tx.x=%{MATCHED_VAR}\"\n";
+  EXPECT_FALSE(separable(writer + "SecRule TX:x \"@streq b\" \"id:5,phase:2,deny\""));
+  EXPECT_FALSE(separable(writer + "SecRule TX:/^x/|ARGS:a \"@streq b\" \"id:5,phase:2,deny\""));
+}
+
+TEST(Separable, ACountIsNotBecauseCtlTakesValuesAway) {
+  EXPECT_FALSE(separable("SecRule &ARGS \"@gt 5\" \"id:5,phase:2,deny\""));
+}
+
+TEST(Separable, AFailureThatWritesGroupsIsNot) {
+  EXPECT_FALSE(separable("SecRule ARGS:a \"!@rx ^(b+)$\" \"id:5,phase:2,deny,capture\""));
+}
+
+TEST(Separable, ARuleThatAnotherMayRemoveIsNot) {
+  EXPECT_FALSE(
+      separable("SecRule REQUEST_URI \"@beginsWith /free\" \"id:4,phase:1,pass,nolog,ctl:ruleRemoveById=5\"\n"
+                "SecRule ARGS:a \"@rx b\" \"id:5,phase:2,deny\""));
+}
+
+TEST(Separable, AnAlarmThatSteersIsMarked) {
+  const auto pair = load(
+      "SecRule ARGS:a \"@rx b\" \"id:5,phase:1,pass,log,ctl:ruleRemoveById=6\"\nSecRule ARGS:c \"@rx d\" "
+      "\"id:6,phase:2,deny\"");
+  EXPECT_TRUE(rule(pair, 5).steers);
+  EXPECT_FALSE(rule(pair, 6).steers);
+}
+
+TEST(Separable, NothingIsLeftOutWhereAnAlarmDecidesHowTheBodyIsParsed) {
+  const auto pair = load(
+      "SecAction \"id:3,phase:1,pass,nolog,setvar:tx.x=0\"\n"
+      "SecRule ARGS:a \"@rx b\" \"id:5,phase:1,pass,log,setvar:tx.x=1\"\n"
+      "SecRule TX:x \"@eq 1\" \"id:6,phase:1,pass,nolog,ctl:requestBodyProcessor=JSON\"");
+  EXPECT_NE(pair.built.plan->not_narrowable, "");
+}
+
+TEST(Separable, WhatNoAlarmCanChangeDoesNotStopIt) {
+  const auto pair = load(
+      "SecAction \"id:3,phase:1,pass,nolog,setvar:tx.x=0\"\n"
+      "SecRule ARGS:a \"@rx b\" \"id:5,phase:1,pass,log,setvar:tx.y=1\"\n"
+      "SecRule TX:x \"@eq 1\" \"id:6,phase:1,pass,nolog,ctl:requestBodyProcessor=JSON\"");
+  EXPECT_EQ(pair.built.plan->not_narrowable, "");
+}
+
+/// How many rules the library runs in phase 2 for a request of which only `kept` may match.
+[[nodiscard]] std::size_t left(const test::LoadedPair& pair, std::initializer_list<std::int64_t> kept) {
+  Candidates candidates;
+  for (const auto& live : pair.built.plan->rules) candidates.push_back(std::ranges::find(kept, live.id) != kept.end());
+  const NarrowedRules narrowed(pair.rules, *pair.built.plan);
+  return narrowed.narrow(candidates)->m_rulesSetPhases.at(modsecurity::Phases::RequestBodyPhase)->m_rules.size();
+}
+
+TEST(NarrowedRules, OneFailureStandsForARowOfThem) {
+  const auto pair = load(
+      "SecRule ARGS:a \"@rx b\" \"id:5,phase:2,deny\"\nSecRule ARGS:a \"@rx c\" \"id:6,phase:2,deny\"\n"
+      "SecRule ARGS:a \"@rx d\" \"id:7,phase:2,deny\"\n");
+  EXPECT_EQ(left(pair, {}), 1u);
+  EXPECT_EQ(left(pair, {5}), 2u);
+  EXPECT_EQ(left(pair, {6}), 3u);
+  EXPECT_EQ(left(pair, {5, 6, 7}), 3u);
+}
+
+TEST(NarrowedRules, RulesThatAConstantGateSkipsAreGone) {
+  const auto pair = load(
+      "SecAction \"id:3,phase:1,pass,nolog,setvar:tx.level=1\"\n"
+      "SecRule ARGS:a \"@rx b\" \"id:5,phase:2,deny\"\n"
+      "SecRule TX:level \"@lt 1\" \"id:6,phase:2,pass,nolog,skipAfter:END\"\n"
+      "SecRule TX:level \"@lt 2\" \"id:7,phase:2,pass,nolog,skipAfter:END\"\n"
+      "SecRule ARGS:a \"@rx c\" \"id:8,phase:2,deny\"\nSecMarker END\n");
+  // The first gate fails for every request and goes with rule 5; the second one and the marker stay, and what is between them fails.
+  EXPECT_EQ(left(pair, {}), 4u);
+}
+
+}  // namespace
+}  // namespace gatehouse::waf::fastpath

@@ -1,0 +1,250 @@
+#include "waf/fastpath/separable.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "waf/fastpath/link_folding.hpp"
+#include "waf/fastpath/seclang_lexer.hpp"
+#include "waf/fastpath/tx_state.hpp"
+
+namespace gatehouse::waf::fastpath {
+namespace {
+
+/// Variables that are functions of the request and of the parser that its body gets.
+[[nodiscard]] bool of_message_alone(VariableKind kind) noexcept {
+  switch (kind) {
+    case VariableKind::args:
+    case VariableKind::args_combined_size:
+    case VariableKind::args_get:
+    case VariableKind::args_get_names:
+    case VariableKind::args_names:
+    case VariableKind::args_post:
+    case VariableKind::args_post_names:
+    case VariableKind::files:
+    case VariableKind::files_combined_size:
+    case VariableKind::files_names:
+    case VariableKind::files_sizes:
+    case VariableKind::multipart_filename:
+    case VariableKind::multipart_name:
+    case VariableKind::multipart_part_headers:
+    case VariableKind::multipart_strict_error:
+    case VariableKind::multipart_unmatched_boundary:
+    case VariableKind::query_string:
+    case VariableKind::remote_addr:
+    case VariableKind::reqbody_error:
+    case VariableKind::reqbody_processor:
+    case VariableKind::request_basename:
+    case VariableKind::request_body:
+    case VariableKind::request_body_length:
+    case VariableKind::request_cookies:
+    case VariableKind::request_cookies_names:
+    case VariableKind::request_filename:
+    case VariableKind::request_headers:
+    case VariableKind::request_headers_names:
+    case VariableKind::request_line:
+    case VariableKind::request_method:
+    case VariableKind::request_protocol:
+    case VariableKind::request_uri:
+    case VariableKind::request_uri_raw:
+    case VariableKind::url_encoded_error:
+    case VariableKind::xml: return true;
+    default: return false;
+  }
+}
+
+/// Variables that other rules' matches change, TX apart.
+[[nodiscard]] bool changed_by_matches(VariableKind kind) noexcept {
+  switch (kind) {
+    case VariableKind::env:
+    case VariableKind::global:
+    case VariableKind::highest_severity:
+    case VariableKind::ip:
+    case VariableKind::matched_var:
+    case VariableKind::matched_var_name:
+    case VariableKind::matched_vars:
+    case VariableKind::matched_vars_names:
+    case VariableKind::resource:
+    case VariableKind::rule:
+    case VariableKind::session:
+    case VariableKind::session_id:
+    case VariableKind::user:
+    case VariableKind::user_id:
+    case VariableKind::web_app_id:
+    case VariableKind::webserver_error_log: return true;
+    default: return false;
+  }
+}
+
+/// What a ctl does to other rules' conditions.
+enum class Steering : std::uint8_t { none, rules_or_parsers };
+
+[[nodiscard]] Steering steering_of(const Action& action) {
+  if (action.kind != ActionKind::ctl) return Steering::none;
+  constexpr std::array<std::string_view, 6> kHarmless = {
+      "auditEngine=", "auditLogParts=",        "forceRequestBodyVariable=",
+      "ruleEngine=",  "ruleRemoveTargetById=", "ruleRemoveTargetByTag="};
+  const std::string_view text = action.argument;
+  const bool harmless = std::ranges::any_of(
+      kHarmless, [&](std::string_view word) { return equal_ignoring_case(text.substr(0, word.size()), word); });
+  return harmless ? Steering::none : Steering::rules_or_parsers;
+}
+
+[[nodiscard]] std::vector<const Rule*> links_of(const Rule& rule) {
+  std::vector<const Rule*> links{&rule};
+  for (const auto& child : rule.chain) links.push_back(&child);
+  return links;
+}
+
+template <class Test>
+[[nodiscard]] bool any_action(const Rule& rule, Test test) {
+  return std::ranges::any_of(links_of(rule),
+                             [&](const Rule* link) { return std::ranges::any_of(link->actions, test); });
+}
+
+[[nodiscard]] bool steers(const Rule& rule) {
+  return any_action(rule, [](const Action& action) { return steering_of(action) != Steering::none; });
+}
+
+/// TX members, by lower-case name, that may hold something else than in the run the proof is about. A name that ends in "*" stands
+/// for all with that beginning.
+class Disturbed {
+ public:
+  void add(std::string name) { names_.insert(std::move(name)); }
+  [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
+
+  [[nodiscard]] bool may_be_chosen_by(const Variable& target) const {
+    if (names_.empty()) return false;
+    if (target.selector != SelectorKind::exact) return true;
+    return holds(lower_case(target.text));
+  }
+  [[nodiscard]] bool may_be_read_by(const TextTemplate& text) const {
+    return std::ranges::any_of(text, [&](const TextPiece& piece) {
+      if (!piece.is_macro) return false;
+      return piece.kind == VariableKind::tx ? holds(lower_case(piece.text)) : changed_by_matches(piece.kind);
+    });
+  }
+
+ private:
+  [[nodiscard]] bool holds(const std::string& name) const {
+    return std::ranges::any_of(names_, [&](const std::string& one) {
+      return one.ends_with('*') ? name.starts_with(std::string_view(one).substr(0, one.size() - 1)) : one == name;
+    });
+  }
+  std::set<std::string> names_;
+};
+
+[[nodiscard]] bool reads_macro(std::string_view text, const Disturbed& disturbed) {
+  if (!holds_macro(text)) return false;
+  const auto parsed = parse_template(text);
+  return !parsed || disturbed.may_be_read_by(*parsed);
+}
+
+/// Whether another rule's match may change how one condition comes out.
+[[nodiscard]] bool link_reads(const Rule& link, const Disturbed& disturbed) {
+  const bool target = std::ranges::any_of(link.variables, [&](const Variable& variable) {
+    if (variable.selector == SelectorKind::macro) return true;
+    return variable.kind == VariableKind::tx ? disturbed.may_be_chosen_by(variable) : changed_by_matches(variable.kind);
+  });
+  return target || (link.op && reads_macro(link.op->parameter, disturbed));
+}
+
+/// The same for any condition of the rule.
+[[nodiscard]] bool reads(const Rule& rule, const Disturbed& disturbed) {
+  return std::ranges::any_of(links_of(rule), [&](const Rule* link) { return link_reads(*link, disturbed); });
+}
+
+void add_writes(const Rule& rule, Disturbed& disturbed) {
+  for (const Rule* link : links_of(rule)) {
+    if (link->capture) {
+      for (char digit = '0'; digit <= '9'; ++digit) disturbed.add(std::string(1, digit));
+    }
+    for (const auto& action : link->actions) {
+      if (action.kind != ActionKind::setvar) continue;
+      const auto set = parse_setvar(action.argument);
+      if (!set) {
+        disturbed.add("*");
+      } else if (set->collection == VariableKind::tx) {
+        const auto name = constant_text(set->name);
+        const bool starts_known = !set->name.empty() && !set->name.front().is_macro;
+        disturbed.add(name ? lower_case(*name) : starts_known ? lower_case(set->name.front().text) + "*" : "*");
+      }
+    }
+  }
+}
+
+/// What matches of the plan's rules may change, and what rules that look at it may change in turn.
+[[nodiscard]] Disturbed disturbed_by(const RuleList& rules, const std::set<std::int64_t>& alarms) {
+  Disturbed disturbed;
+  for (const auto& rule : rules.rules) {
+    if (alarms.contains(rule.id)) add_writes(rule, disturbed);
+  }
+  for (std::size_t before = 0; before != disturbed.size();) {
+    before = disturbed.size();
+    for (const auto& rule : rules.rules) {
+      const bool value_read = any_action(rule, [&](const Action& action) {
+        return action.kind == ActionKind::setvar && reads_macro(action.argument, disturbed);
+      });
+      if (value_read || reads(rule, disturbed)) add_writes(rule, disturbed);
+    }
+  }
+  return disturbed;
+}
+
+/// The first condition looks at the message alone.
+[[nodiscard]] bool is_separable(const LiveRule& rule) {
+  if (rule.may_not_run || rule.phase > 2) return false;
+  const Link& link = rule.links.front();
+  if (!link.opaque.empty() || link.always || !link.constants.empty() || !link.producers.empty() ||
+      !link.unknown_before.empty() || link.op.has_macro) {
+    return false;
+  }
+  if (link.op.negated && link.capture) return false;  // groups are written though the condition fails
+  return std::ranges::all_of(link.targets, [](const Variable& target) {
+    return !target.counted && target.selector != SelectorKind::macro && of_message_alone(target.kind);
+  });
+}
+
+}  // namespace
+
+void find_separable(const RuleList& rules, Plan& plan) {
+  std::set<std::int64_t> alarms;
+  for (const auto& rule : plan.rules) alarms.insert(rule.id);
+  const Disturbed disturbed = disturbed_by(rules, alarms);
+  std::set<std::int64_t> steering;
+  for (const auto& rule : rules.rules) {
+    if (any_action(rule, [](const Action& action) { return action.kind == ActionKind::skip; })) {
+      plan.not_narrowable = "rule " + std::to_string(rule.id) + " skips a number of rules";
+      return;
+    }
+    if (!steers(rule)) continue;
+    if (alarms.contains(rule.id)) {
+      steering.insert(rule.id);
+    } else if (reads(rule, disturbed)) {
+      plan.not_narrowable =
+          "rule " + std::to_string(rule.id) + " steers others by ctl, and other rules decide whether it matches";
+      return;
+    }
+  }
+  std::set<std::int64_t> dependent;
+  for (const auto& rule : rules.rules) {
+    const bool captures_in_vain = rule.capture && rule.op && rule.op->negated;
+    if (rule.phase > 2 || captures_in_vain || link_reads(rule, disturbed)) dependent.insert(rule.id);
+  }
+  std::set<std::int64_t> unsteady;
+  for (const auto& rule : rules.rules) {
+    if (reads(rule, disturbed)) unsteady.insert(rule.id);
+  }
+  std::erase_if(plan.skipped, [&](const Plan::Skipped& rule) { return unsteady.contains(rule.by); });
+  std::erase_if(plan.constant_failures, [&](std::int64_t id) { return dependent.contains(id); });
+  for (auto& rule : plan.rules) {
+    rule.steers = steering.contains(rule.id);
+    rule.separable = is_separable(rule);
+  }
+}
+
+}  // namespace gatehouse::waf::fastpath
