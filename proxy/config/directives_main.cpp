@@ -74,6 +74,7 @@ void set_env(const Use& use) { use.level.main->env.push_back(use[1]); }
 // What nginx has in modules of their own and Gatehouse has built in.
 constexpr std::string_view kBuiltInModules[] = {"ngx_http_modsecurity_module",
                                                 "ngx_http_brotli_filter_module",
+                                                "ngx_http_headers_more_filter_module",
                                                 "ngx_http_brotli_static_module",
                                                 "ngx_stream_module",
                                                 "ngx_http_auth_request_module",

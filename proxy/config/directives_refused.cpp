@@ -71,8 +71,7 @@ constexpr std::string_view kXslt = "XSLT belongs to the application; proxy to it
 constexpr std::string_view kMail = "Gatehouse carries no mail protocols; keep nginx or another proxy for these ports";
 constexpr std::string_view kGeoip = "GeoIP databases are not supported; list the networks with geo";
 constexpr std::string_view kMore =
-    "the headers-more module is not supported; use add_header, proxy_hide_header, "
-    "proxy_set_header";
+    "of headers-more there are more_set_headers and more_clear_headers; for a request's fields use proxy_set_header";
 constexpr std::string_view kMetrics = "this module's figures are not supported; see admin_listen and stub_status";
 constexpr std::string_view kThirdParty =
     "this third-party module is not supported; remove its directives or serve this "

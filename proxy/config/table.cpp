@@ -14,12 +14,12 @@ struct Table {
 
   Table() {
     for (const auto part :
-         {main_directives(),   http_directives(),        proxy_directives(),    proxy_transform_directives(),
-          cache_directives(),  browser_directives(),     upstream_directives(), access_directives(),
-          file_directives(),   body_filter_directives(), limit_directives(),    auth_directives(),
-          userid_directives(), rewrite_directives(),     ssl_directives(),      protocol_directives(),
-          log_directives(),    waf_directives(),         stream_directives(),   tuning_directives(),
-          refused_directives()}) {
+         {main_directives(),     http_directives(),        proxy_directives(),        proxy_transform_directives(),
+          cache_directives(),    browser_directives(),     upstream_directives(),     access_directives(),
+          file_directives(),     body_filter_directives(), more_headers_directives(), limit_directives(),
+          auth_directives(),     userid_directives(),      rewrite_directives(),      ssl_directives(),
+          protocol_directives(), log_directives(),         waf_directives(),          stream_directives(),
+          tuning_directives(),   refused_directives()}) {
       rows.insert(rows.end(), part.begin(), part.end());
     }
     for (const auto& row : rows) {

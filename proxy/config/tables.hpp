@@ -11,6 +11,7 @@ namespace gatehouse::config {
 [[nodiscard]] std::span<const Directive> http_directives();
 [[nodiscard]] std::span<const Directive> file_directives();
 [[nodiscard]] std::span<const Directive> body_filter_directives();
+[[nodiscard]] std::span<const Directive> more_headers_directives();
 [[nodiscard]] std::span<const Directive> limit_directives();
 [[nodiscard]] std::span<const Directive> auth_directives();
 [[nodiscard]] std::span<const Directive> userid_directives();

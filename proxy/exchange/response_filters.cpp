@@ -13,6 +13,7 @@
 #include "proxy/exchange/upstream_rewrites.hpp"
 #include "proxy/exchange/user_id.hpp"
 #include "proxy/exchange/variables.hpp"
+#include "proxy/http/chars.hpp"
 #include "proxy/http/conditional.hpp"
 #include "proxy/http/date.hpp"
 #include "proxy/http/local_reply.hpp"
@@ -88,7 +89,45 @@ void apply_expires(Exchange& exchange) {
   if (parsed) set_expires(exchange, *parsed);
 }
 
+// A variable may hold a line end that the client sent escaped; it must not end the field.
+bool breaks_line(std::string_view value) {
+  return std::ranges::any_of(value, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+}
+
+bool is_for(const config::FieldChange& change, const Exchange& exchange) {
+  const auto& statuses = change.statuses;
+  const auto& types = change.types;
+  if (!statuses.empty() && std::ranges::find(statuses, exchange.response.status) == statuses.end()) return false;
+  if (types.empty()) return true;
+  std::string_view type = exchange.response.fields.value(http::FieldId::content_type).value_or(std::string_view{});
+  type = type.substr(0, type.find_first_of("; "));
+  return std::ranges::any_of(types, [&](const std::string& one) { return http::iequals(one, type); });
+}
+
+void apply(const config::FieldChange& change, Exchange& exchange) {
+  http::Fields& fields = exchange.response.fields;
+  const std::string_view value = change.value ? evaluate(*change.value, exchange) : std::string_view{};
+  if (breaks_line(value)) return;
+  if (change.is_prefix) {
+    http::Fields kept;
+    for (const auto& field : fields) {
+      const bool goes = http::iequals(field.name.substr(0, change.name.size()), change.name) &&
+                        field.id != http::FieldId::content_length;
+      if (!goes) kept.add(field.name, field.value, field.id);
+    }
+    fields = kept;
+  } else if (!change.appends) {
+    fields.remove(change.name);
+  }
+  if (!value.empty()) fields.add(change.name, value, http::field_id(change.name));
+}
+
 void add_headers(Exchange& exchange) {
+  if (const auto& headers = exchange.settings().headers) {
+    for (const auto& change : headers->field_changes) {
+      if (is_for(change, exchange)) apply(change, exchange);
+    }
+  }
   const auto& rules = *exchange.settings().add_header;
   if (!exchange.challenge.empty() && !exchange.response.fields.contains(http::FieldId::www_authenticate)) {
     exchange.response.fields.add("WWW-Authenticate", exchange.challenge, http::FieldId::www_authenticate);
@@ -105,9 +144,7 @@ void add_headers(Exchange& exchange) {
   for (const auto& rule : rules) {
     if (!listed && !rule.always) continue;
     const std::string_view value = evaluate(rule.value, exchange);
-    // A variable may hold a line end that the client sent escaped; it must not end the field.
-    const auto breaks_line = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
-    if (std::any_of(value.begin(), value.end(), breaks_line)) continue;
+    if (breaks_line(value)) continue;
     const http::FieldId id = http::field_id(rule.name);
     if (id == http::FieldId::last_modified || id == http::FieldId::etag) {
       // Of these there is one: it takes the response's own place, and "" removes it.

@@ -70,3 +70,12 @@ server {{ listen 127.0.0.1:@http@; access_log @dir@/own.log all; location / {{ p
     assert first[:6] == ["a=1", "42", "42", "-", "-", ":81"]
     assert int(first[6]) > 0 and int(first[7]) > 0
     assert first[8].endswith(" GMT")
+
+
+def test_a_field_set_with_a_stands_beside_others(gatehouse, make_origin):
+    """headers-more 0.37, which is newer than Debian's."""
+    origin = make_origin()
+    origin.answer = lambda request: reply(200, b"x", [("Link", "<a>")])
+    server = gatehouse("""server { listen 127.0.0.1:@http@;
+        location / { more_set_headers -a "Link: <b>"; proxy_pass http://127.0.0.1:@origin@; } }""", origin=origin.port)
+    assert server.request("/").all("Link") == ["<a>", "<b>"]

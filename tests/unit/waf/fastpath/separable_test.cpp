@@ -31,7 +31,8 @@ namespace {
 TEST(Separable, AConditionOnTheMessageIs) {
   EXPECT_TRUE(separable("SecRule ARGS \"@rx attack\" \"id:5,phase:2,deny\""));
   EXPECT_TRUE(separable("SecRule REQUEST_COOKIES|ARGS|XML:/* \"@detectSQLi\" \"id:5,phase:2,deny,capture\""));
-  EXPECT_TRUE(separable("SecRule ARGS \"@rx a\" \"id:5,phase:2,deny,chain\"\nSecRule REQUEST_METHOD \"@streq POST\" \"t:none\""));
+  EXPECT_TRUE(separable(
+      "SecRule ARGS \"@rx a\" \"id:5,phase:2,deny,chain\"\nSecRule REQUEST_METHOD \"@streq POST\" \"t:none\""));
 }
 
 TEST(Separable, AConditionOnWhatOthersWriteIsNot) {
