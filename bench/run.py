@@ -48,6 +48,8 @@ def prepare(folder: Path) -> None:
     (folder / "files").mkdir()
     for name, size in SIZES.items():
         (folder / "files" / name).write_bytes((b"0123456789abcdef" * (size // 16 + 1))[:size])
+    paragraph = "<p>The quick brown fox jumps over the lazy dog; it is a fine day in the park.</p>\n"
+    (folder / "files" / "html").write_text(f"<!doctype html><html><head><title>News</title></head><body>\n{paragraph * 125}</body></html>\n")
     for kind, key in {"ecdsa": ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"], "rsa": ["rsa:2048"]}.items():
         subprocess.run(["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-days", "2", "-subj", f"/CN={HOST}", "-keyout",
                         folder / f"{kind}.key", "-out", folder / f"{kind}.crt"], check=True, capture_output=True)

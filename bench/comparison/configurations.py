@@ -33,6 +33,7 @@ http {{
     listen 127.0.0.1:{port} backlog=4096{_send_buffer(scenario)};
     location = /origin_status {{ stub_status; }}
     location / {{ return 200 "Hello, this is the bench's origin\\n"; }}
+    location = /html {{ default_type "text/html; charset=utf-8"; alias {folder}/files/html; }}
     location = /dribble {{ alias {folder}/files/10k; limit_rate 1; }}
     location = /post {{
       client_body_buffer_size 11m; proxy_pass http://itself/; proxy_pass_request_body off; proxy_set_header Content-Length "";

@@ -38,7 +38,14 @@ def wrk_script(scenario: Scenario, delay_ms: float = 0) -> str:
     if scenario.method == "POST":
         lines.append(f"wrk.body = {body}")
     lines += [f"wrk.headers[{lua_string(k)}] = {lua_string(v)}" for k, v in headers.items()]
-    if len(scenario.paths) > 1:
+    if scenario.requests:
+        lines += ["local requests, next = {}, 0", "function init()"]
+        for request in scenario.requests:
+            fields = ", ".join(f"[{lua_string(k)}] = {lua_string(v)}" for k, v in {"Host": HOST, **request.headers}.items())
+            content = lua_string(request.body) if request.body else "nil"
+            lines.append(f"  requests[#requests + 1] = wrk.format({lua_string(request.method)}, {lua_string(request.path)}, {{{fields}}}, {content})")
+        lines += ["end", "function request() next = next % #requests + 1; return requests[next] end"]
+    elif len(scenario.paths) > 1:
         lines += ["local paths = {" + ", ".join(map(lua_string, scenario.paths)) + "}", "local requests, next = {}, 0",
                   "function init() for i, p in ipairs(paths) do requests[i] = wrk.format(nil, p) end end",
                   "function request() next = next % #requests + 1; return requests[next] end"]

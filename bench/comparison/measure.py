@@ -8,14 +8,15 @@ import statistics
 import subprocess
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import configurations
 import load
 from processes import Program, free_ports
-from scenarios import Scenario
+from scenarios import ATTACKS, Request, Scenario
 
 NGINX, HAPROXY = "/usr/sbin/nginx", "/usr/sbin/haproxy"
 
@@ -168,6 +169,35 @@ def measure_crowd(scenario: Scenario, programs: dict[str, tuple[Program, int]], 
     return results
 
 
+def measure_attacked(scenario: Scenario, programs: dict[str, tuple[Program, int]], settings: Settings) -> dict[str, dict]:
+    """At half the rate that a proxy serves one attack in ten with: the clean clients' latency without attacks and with them. The
+    attackers have connections of their own, so that nobody waits behind an attack on his own connection."""
+    clean = tuple(Request(path, headers=scenario.headers) for path in scenario.paths)
+    attacks = tuple(Request(path, headers=scenario.headers) for path in ATTACKS)
+    mixed = replace(scenario, requests=tuple(part for attack in attacks for part in (*(clean * 9)[:9], attack)))
+    attackers = replace(scenario, requests=attacks, status=403, connections=8)
+    results = {}
+    for name, (program, port) in programs.items():
+        drive(mixed, port, 1, settings)  # warms up
+        full = load.run_wrk(mixed, port, 2, settings.load_core, settings.folder)
+        rate = full.requests / full.seconds / 2
+
+        def delay(connections: int, share: float) -> float:
+            return 1e3 * connections / (rate * share)
+        alone, attacked = [], []
+        for _ in range(settings.rounds):
+            alone.append(drive(scenario, port, settings.seconds, settings, delay(scenario.connections, 0.9)))
+            with ThreadPoolExecutor(1) as pool:
+                attacking = pool.submit(load.run_wrk, attackers, port, settings.seconds, settings.load_core, settings.folder / "attackers",
+                                        delay(attackers.connections, 0.1))
+                attacked.append(drive(scenario, port, settings.seconds, settings, delay(scenario.connections, 0.9)))
+                attacking.result()
+        results[name] = {key: summary([seen.latency[key] for seen in attacked]) for key in load.QUANTILES}
+        results[name] |= {f"alone_{key}": summary([seen.latency[key] for seen in alone]) for key in load.QUANTILES}
+        results[name] |= {"per_second": summary([seen.requests / seen.seconds for seen in attacked]), "errors": sum(seen.errors for seen in attacked)}
+    return results
+
+
 def measure(scenario: Scenario, names: list[str], settings: Settings) -> dict[str, dict]:
     """Figures by proxy. Errors: RuntimeError when a program doesn't start or answers wrongly."""
     with ExitStack() as stack:
@@ -182,4 +212,7 @@ def measure(scenario: Scenario, names: list[str], settings: Settings) -> dict[st
             return measure_idle(scenario, programs)
         if scenario.kind == "crowd":
             return measure_crowd(scenario, programs, settings, origin_port)
+        if scenario.kind == "attacked":
+            (settings.folder / "attackers").mkdir(exist_ok=True)
+            return measure_attacked(scenario, programs, settings)
         return measure_http(scenario, programs, settings, origin_port)

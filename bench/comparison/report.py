@@ -44,6 +44,10 @@ def ratio(scenario: Scenario, results: dict[str, dict], stored: dict[str, dict])
         base = stored.get(scenario.base, {}).get("proxies", {}).get("gatehouse")
         return figure(results["gatehouse"]) / figure(base) if base and "gatehouse" in results else None
 
+    if scenario.kind == "attacked":
+        own = results.get("gatehouse")
+        return own["p99_us"]["median"] / own["alone_p99_us"]["median"] if own else None
+
     def of(name: str) -> float:
         return results[name]["p99_us"]["median"] if scenario.kind == "half_load" else figure(results[name])
     others = [of(name) for name in results if name != "gatehouse" and of(name) > 0]
@@ -62,10 +66,13 @@ def rows(scenario: Scenario, results: dict[str, dict], stored: dict[str, dict]) 
         if "bytes" in result:
             row += [""] * 9 + [f"{result['bytes'] / 1024:.2f} KiB each"]
         else:
-            cpu = result["cpu_us"]
-            row += [f"{cpu['median']:.2f}", f"{cpu['low']:.2f}-{cpu['high']:.2f}",
-                    f"{result['user_us']['median']:.2f}", f"{result['system_us']['median']:.2f}",
-                    f"{result['per_second']['median']:.0f}"]
+            if "cpu_us" in result:
+                cpu = result["cpu_us"]
+                row += [f"{cpu['median']:.2f}", f"{cpu['low']:.2f}-{cpu['high']:.2f}",
+                        f"{result['user_us']['median']:.2f}", f"{result['system_us']['median']:.2f}"]
+            else:
+                row += [""] * 4
+            row.append(f"{result['per_second']['median']:.0f}")
             row += [f"{result[q]['median']:.0f}" if q in result else "" for q in ("p50_us", "p99_us", "p999_us")]
             row.append(f"{sum(result['calls'].values()):.2f}" if result.get("calls") else "")
             row.append(f"{result['crowd_bytes'] / 2**20:.0f} MiB" if "crowd_bytes" in result else "")

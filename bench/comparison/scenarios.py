@@ -31,12 +31,22 @@ ATTACKS = [
 
 
 @dataclass(frozen=True)
+class Request:
+    path: str
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=lambda: BROWSER)
+    body: str = ""
+
+
+@dataclass(frozen=True)
 class Scenario:
     name: str
     what: str
     kind: str = "http"  # http: wrk; handshake: tls_client.py; idle: connections held open; half_load: wrk at half the rate;
+    #                     attacked: the clean clients' latency while one request in ten is an attack;
     #                     crowd: wrk among connections that are held open, of clients that don't read and of origins that dribble
     paths: tuple[str, ...] = ("/",)
+    requests: tuple[Request, ...] = ()  # instead of `paths`, `method`, `headers` and `body`: these in turn
     method: str = "GET"
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
@@ -56,6 +66,29 @@ class Scenario:
 WAF = ("gatehouse", "nginx")  # HAProxy has no ModSecurity inside
 FORM_FIELDS = {**BROWSER, "Content-Type": "application/x-www-form-urlencoded"}
 JSON_FIELDS = {**BROWSER, "Content-Type": "application/json"}
+
+
+
+def _upload(name: str, size: int) -> Request:
+    """A form with a file in it, as a browser sends it."""
+    boundary = "----geckoformboundary7d1c0a9e52"
+    text = "".join(f"{number:05}  an entry of the journal of that day, in plain words\n" for number in range(size // 60 + 1))[:size]
+    parts = [('name="title"', "", "Journal of November"), ('name="folder"', "", "documents"),
+             (f'name="file"; filename="{name}"', "Content-Type: text/plain\r\n", text)]
+    body = "".join(f"--{boundary}\r\nContent-Disposition: form-data; {what}\r\n{kind}\r\n{value}\r\n" for what, kind, value in parts)
+    return Request("/post", "POST", {**BROWSER, "Content-Type": f"multipart/form-data; boundary={boundary}"}, f"{body}--{boundary}--\r\n")
+
+
+# What a shop with an API sees: pages and what belongs to them, searches, forms, calls, now and then an upload.
+MIXED = (
+    Request("/"), Request("/assets/app.8f14e45f.js"), Request("/assets/site.css?v=20241103"), Request(BROWSER_PATH),
+    Request("/search?q=winter+jacket&size=M&color=dark+green&page=1"), Request("/api/v1/products/4711?fields=name,price,stock"),
+    Request("/account/orders?from=2024-01-01&to=2024-12-31&state=open"), Request("/post", "POST", FORM_FIELDS, FORM),
+    Request("/post", "POST", JSON_FIELDS, DOCUMENT), Request("/images/shoes/a-17.webp?w=640&q=80"),
+    Request("/api/v1/cart", headers={**JSON_FIELDS, "Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}),
+    Request("/post", "POST", FORM_FIELDS, "email=ada%40example.org&subject=Delivery&text=When+does+my+parcel+arrive%3F+It+was+due+on+Monday."),
+    Request("/blog/2024/11/how-to-choose-running-shoes"), _upload("journal.txt", 20000),
+)
 
 SCENARIOS = [
     Scenario("get_small", "keep-alive GET, 34 bytes back", goal=0.80),
@@ -89,11 +122,16 @@ SCENARIOS = [
     Scenario("access_log_on", "get_browser with an access log", paths=(BROWSER_PATH,), headers=BROWSER, access_log=True),
     Scenario("waf_off", "get_browser, as the base of the next", paths=(BROWSER_PATH,), headers=BROWSER, proxies=WAF),
     Scenario("waf_get", "get_browser through ModSecurity and the CRS", paths=(BROWSER_PATH,), headers=BROWSER, waf=True,
-             proxies=WAF),
+             proxies=WAF, goal=0.01),
     Scenario("waf_form", "POST of a form through the CRS", method="POST", paths=("/post",), headers=FORM_FIELDS,
              body=FORM, waf=True, proxies=WAF),
     Scenario("waf_json", "POST of JSON through the CRS", method="POST", paths=("/post",), headers=JSON_FIELDS,
              body=DOCUMENT, waf=True, proxies=WAF),
+    Scenario("waf_html", "10 KB of HTML, whose body is inspected too", paths=("/html",), headers=BROWSER, waf=True, proxies=WAF),
+    Scenario("waf_mixed", "a shop's traffic: pages, assets, searches, forms, JSON, an upload of 20 KB in 14", requests=MIXED, waf=True,
+             proxies=WAF, goal=0.02),
     Scenario("waf_attacks", "six kinds of attack, each refused with 403", paths=tuple(ATTACKS), headers=BROWSER, waf=True,
-             status=403, proxies=WAF),
+             status=403, proxies=WAF, goal=0.33),
+    Scenario("waf_attacked", "clean GETs while one request in ten is an attack; the ratio is of their p99 to that without attacks",
+             kind="attacked", paths=(BROWSER_PATH,), headers=BROWSER, waf=True, proxies=WAF, goal=2.0),
 ]
