@@ -294,6 +294,10 @@ void WafGate::begin_transaction() {
   view(ex.head.fields, transaction.headers);
 }
 
+// A job that waited longer in the queue than the place allows is not begun; one that was begun is waited for, since it looks at
+// what belongs to the exchange.
+TimePoint WafGate::last_start(TimePoint queued) const { return queued + exchange_.settings().waf_timeout; }
+
 void WafGate::observe_wait(TimePoint began, TimePoint started) {
   const auto microseconds = [](Clock::duration duration) {
     return static_cast<std::uint64_t>(
@@ -338,8 +342,9 @@ io::Task<Step> WafGate::evaluate_whole() {
   if (ex.body.spilled()) transaction.spill_path = fmt::format("/proc/self/fd/{}", ex.body.fd());
   request.body = {{&transaction.memory, transaction.memory.empty() ? 0U : 1U}, transaction.spill_path, false};
   const TimePoint began = Clock::now();
-  auto both = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&] {
+  auto both = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&]() -> Result<waf::Verdict> {
     transaction.started = Clock::now();
+    if (transaction.started > last_start(began)) return Error{Reason::waf_overloaded};
     return waf::evaluate_request(transaction.evaluation, request);
   });
   const auto verdict = co_await both;
@@ -355,8 +360,9 @@ io::Task<Step> WafGate::evaluate_by_phase() {
   auto request = input(transaction.server_ip, transaction.unique_id);
   request.headers = transaction.headers;
   TimePoint began = Clock::now();
-  auto head_phase = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&] {
+  auto head_phase = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&]() -> Result<waf::Verdict> {
     transaction.started = Clock::now();
+    if (transaction.started > last_start(began)) return Error{Reason::waf_overloaded};
     return transaction.evaluation.request_head(request);
   });
   const auto head_verdict = co_await head_phase;
@@ -373,8 +379,9 @@ io::Task<Step> WafGate::evaluate_by_phase() {
   if (ex.body.spilled()) transaction.spill_path = fmt::format("/proc/self/fd/{}", ex.body.fd());
   const waf::BodyView body{{&transaction.memory, transaction.memory.empty() ? 0U : 1U}, transaction.spill_path, false};
   began = Clock::now();
-  auto body_phase = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&] {
+  auto body_phase = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&]() -> Result<waf::Verdict> {
     transaction.started = Clock::now();
+    if (transaction.started > last_start(began)) return Error{Reason::waf_overloaded};
     return transaction.evaluation.request_body(body);
   });
   const auto body_verdict = co_await body_phase;
@@ -423,6 +430,7 @@ io::Task<Step> WafGate::inspect_response(const http::ResponseHead& head, std::st
   const TimePoint began = Clock::now();
   auto phases = io::Offload(ex.thread.waf.pool, ex.thread.reactor, [&]() -> Result<waf::Verdict> {
     transaction.started = Clock::now();
+    if (transaction.started > last_start(began)) return Error{Reason::waf_overloaded};
     if (replay) {
       request_verdict = waf::evaluate_request(transaction.evaluation, request);
       if (!request_verdict || request_verdict->intervention) return waf::Verdict{};
@@ -539,7 +547,12 @@ void WafGate::log_matches(const waf::Verdict& verdict) {
 }
 
 Step WafGate::apply(const Result<waf::Verdict>& verdict) {
-  if (!verdict) return on_engine_failure(verdict.error().reason);
+  if (!verdict) {
+    if (verdict.error().reason == Reason::waf_overloaded) {
+      exchange_.log(LogLevel::error, "the WAF's evaluation did not begin within waf_timeout");
+    }
+    return on_engine_failure(verdict.error().reason);
+  }
   exchange_.thread.metrics.waf_pool_evaluations.add();
   log_matches(*verdict);
   for (const auto& match : verdict->matches) transaction_->rule_ids.push_back(match.rule_id);

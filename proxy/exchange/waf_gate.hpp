@@ -73,6 +73,7 @@ class WafGate {
   [[nodiscard]] Step apply(const Result<waf::Verdict>& verdict);
   [[nodiscard]] Step on_engine_failure(Reason reason);
   void log_matches(const waf::Verdict& verdict);
+  [[nodiscard]] TimePoint last_start(TimePoint queued) const;
   void observe_wait(TimePoint began, TimePoint started);
   void record();
   void count_way();

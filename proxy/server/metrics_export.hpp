@@ -61,7 +61,7 @@ enum class MetricType : std::uint8_t { counter, gauge, histogram };
   X(waf_share_exceeded, "gatehouse_waf_client_share_exceeded_total", counter, "Evaluations refused because the client had its share of the WAF's queue.") \
   X(waf_evaluations, "gatehouse_waf_evaluations_total", counter, "Evaluations given to the WAF's threads.")                           \
   X(waf_narrowed, "gatehouse_waf_requests_narrowed_total", counter, "Requests evaluated with only the rules that may match them.")     \
-  X(waf_rejected, "gatehouse_waf_evaluations_rejected_total", counter, "Evaluations refused because the WAF's queue was full.")       \
+  X(waf_rejected, "gatehouse_waf_evaluations_rejected_total", counter, "Evaluations refused because the queue was full, or not begun within waf_timeout.")       \
   X(waf_queue, "gatehouse_waf_queue_length", gauge, "Evaluations that wait for a WAF thread.")                                        \
   X(waf_threads, "gatehouse_waf_threads", gauge, "Threads that evaluate WAF rules.")                                                  \
   X(waf_transactions, "gatehouse_waf_transactions_total", counter, "Transactions that the WAF engine began.")                         \

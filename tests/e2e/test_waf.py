@@ -392,3 +392,28 @@ def test_many_requests_at_once_get_their_own_verdicts(site):
         for number, client in enumerate(clients):
             client.send_request("/?q=1%27%20or%20%271%27=%271" if number % 3 == 0 else f"/?q={number}", host="www.example.com", headers=headers)
         assert [client.read_response().status for client in clients] == [403 if number % 3 == 0 else 200 for number in range(40)]
+
+
+@pytest.mark.parametrize(("policy", "status"), [("reject", 503), ("pass", 200)])
+def test_an_evaluation_that_does_not_begin_in_time_follows_the_policy(gatehouse, origin, policy, status):
+    server = gatehouse("""
+        modsecurity on;
+        modsecurity_rules 'SecRuleEngine On
+            SecRequestBodyAccess On
+            SecRule ARGS "@rx (x+x+)+[yz]" "id:1,phase:2,deny"';
+        waf_fast_path off;
+        server {
+            listen 127.0.0.1:@http@;
+            location / { proxy_pass http://127.0.0.1:@origin@; }
+            location /impatient { waf_timeout 1ms; waf_on_error @policy@; proxy_pass http://127.0.0.1:@origin@; }
+        }""", origin=origin.port, main="waf_threads 1;", policy=policy)
+    slow = server.connect()
+    slow.send_request("/", method="POST", headers={"Content-Type": "application/x-www-form-urlencoded"},
+                      body="&".join(f"a{number}={'x' * 22}" for number in range(40)).encode())
+    deadline = time.monotonic() + 20
+    while server.metric("gatehouse_waf_transactions_total") == 0 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert server.request("/impatient").status == status
+    server.wait_for_log("the WAF's evaluation did not begin within waf_timeout")
+    assert server.metric("gatehouse_waf_evaluations_rejected_total") == 1
+    assert slow.read_response().status == 200
