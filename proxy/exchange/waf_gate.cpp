@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include <boost/container/small_vector.hpp>
 #include <fmt/format.h>
 
 #include "proxy/exchange/exchange.hpp"
@@ -28,7 +29,11 @@ std::string_view version_of(http::Version version) {
   return "1.1";
 }
 
-void view(const http::Fields& fields, std::vector<waf::HeaderView>& views) {
+/// Room for the fields of most responses without asking the heap.
+using ResponseHeaders = boost::container::small_vector<waf::HeaderView, 32>;
+
+template <class Views>
+void view(const http::Fields& fields, Views& views) {
   views.clear();
   for (const auto& field : fields) views.push_back({field.name, field.value});
 }
@@ -236,7 +241,7 @@ std::optional<Step> WafGate::decide_response(const http::ResponseHead& head, std
     way_ = Way::full;
     return std::nullopt;
   }
-  std::vector<waf::HeaderView> headers;
+  ResponseHeaders headers;
   view(head.fields, headers);
   waf::ResponseInput response;
   response.status = head.status;

@@ -12,6 +12,7 @@
 #include "proxy/exchange/filters/filter.hpp"
 #include "proxy/exchange/metrics.hpp"
 #include "proxy/http/message.hpp"
+#include "proxy/io/frame_allocator.hpp"
 #include "proxy/io/task.hpp"
 #include "waf/evaluation.hpp"
 #include "waf/fast_path_cache.hpp"
@@ -35,6 +36,9 @@ class WafGate {
   ~WafGate();
   WafGate(const WafGate&) = delete;
   WafGate& operator=(const WafGate&) = delete;
+  // From the thread's recycled memory: most requests have a gate, and none should cost a block of the heap.
+  static void* operator new(std::size_t size) { return io::allocate_frame(size); }
+  static void operator delete(void* gate, std::size_t size) noexcept { io::free_frame(gate, size); }
 
   /// What can be said of the request without waiting; nothing: inspect_request() has to be awaited.
   [[nodiscard]] std::optional<Step> decide_request();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -99,6 +100,7 @@ class RuleEvaluation {
   std::vector<ExactPattern::Capture> captures_;
   std::vector<ExactPattern::Capture> value_captures_;
   std::vector<ChainTexts::TextId> intermediate_;
+  std::string lowered_;         // of the text that phrases are looked for in
   std::string_view parameter_;  // expanded, of the link at hand
   bool parameter_varies_ = false;
 };
