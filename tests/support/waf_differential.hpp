@@ -41,7 +41,7 @@ class Differential {
  private:
   [[nodiscard]] bool skips(fastpath::FastPath::Worker& worker, const RequestInput& input);
   [[nodiscard]] std::string compare_narrowed(const RequestInput& input, const fastpath::Candidates& candidates,
-                                             Tally& tally);
+                                             const std::string& of_all, Tally& tally);
 
   Oracle& oracle_;
   LoadedPair& pair_;

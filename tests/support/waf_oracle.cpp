@@ -56,6 +56,26 @@ constexpr std::array scores{"anomaly_score",
                             "blocking_inbound_anomaly_score",
                             "detection_inbound_anomaly_score"};
 
+/// Findings::trace.
+[[nodiscard]] std::string trace_of(const modsecurity::Transaction& t, std::size_t logged, std::size_t writes) {
+  std::string text;
+  for (const auto& message : t.m_rulesMessages) {
+    text += std::to_string(message.m_ruleId) + " " + message.m_match + " | " + message.m_message + " | " +
+            message.m_data + " | " + message.m_reference + (message.m_isDisruptive ? " | disruptive\n" : "\n");
+  }
+  text += "disruptive " + std::to_string(t.m_it.disruptive) + " status " + std::to_string(t.m_it.status) + " logged " +
+          std::to_string(logged) + " stored " + std::to_string(writes) + "\n";
+  constexpr std::array others{"0", "1",  "2",   "level", "mode", "n",   "u",   "v",
+                              "w", "p_", "p_0", "p_1",   "p_2",  "p_a", "p_b", "p_ARGS:a"};
+  const auto show = [&](const char* name) {
+    const auto value = t.m_collections.m_tx_collection->resolveFirst(name);
+    if (value) text += std::string(name) + "=" + *value + "\n";
+  };
+  for (const char* name : scores) show(name);
+  for (const char* name : others) show(name);
+  return text;
+}
+
 }  // namespace
 
 struct Oracle::State {
@@ -128,27 +148,8 @@ Findings Oracle::run(modsecurity::RulesSet& rules, const RequestInput& request, 
     const auto value = t.m_collections.m_tx_collection->resolveFirst(score);
     if (value && *value != "0") findings.what += " " + std::string(score) + "=" + *value;
   }
+  findings.trace = trace_of(t, run.logged, state_->writes);
   return findings;
-}
-
-std::string Oracle::trace(modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response) {
-  Run run(*state_, rules, request, response);
-  std::string text;
-  for (const auto& message : run.t.m_rulesMessages) {
-    text += std::to_string(message.m_ruleId) + " " + message.m_match + " | " + message.m_message + " | " +
-            message.m_data + " | " + message.m_reference + (message.m_isDisruptive ? " | disruptive\n" : "\n");
-  }
-  text += "disruptive " + std::to_string(run.t.m_it.disruptive) + " status " + std::to_string(run.t.m_it.status) +
-          " logged " + std::to_string(run.logged) + " stored " + std::to_string(state_->writes) + "\n";
-  constexpr std::array others{"0", "1",  "2",   "level", "mode", "n",   "u",   "v",
-                              "w", "p_", "p_0", "p_1",   "p_2",  "p_a", "p_b", "p_ARGS:a"};
-  const auto show = [&](const char* name) {
-    const auto value = run.t.m_collections.m_tx_collection->resolveFirst(name);
-    if (value) text += std::string(name) + "=" + *value + "\n";
-  };
-  for (const char* name : scores) show(name);
-  for (const char* name : others) show(name);
-  return text;
 }
 
 LoadedPair load_pair(Oracle& oracle, const std::string& text, const std::string& name, const Overlay* overlay) {

@@ -15,6 +15,8 @@ namespace gatehouse::waf::test {
 /// What the library did with one message; empty if nothing.
 struct Findings {
   std::string what;
+  /// All that can be seen of the evaluation: what each rule that matched says, in order, the intervention, and TX.
+  std::string trace;
   [[nodiscard]] bool none() const noexcept { return what.empty(); }
 };
 
@@ -31,10 +33,6 @@ class Oracle {
   /// Runs every phase over the request, and over the response if one is given.
   [[nodiscard]] Findings run(modsecurity::RulesSet& rules, const RequestInput& request,
                              const ResponseInput* response = nullptr);
-
-  /// All that can be seen of an evaluation of every phase: what each rule that matched says, in order, the intervention, and TX.
-  [[nodiscard]] std::string trace(modsecurity::RulesSet& rules, const RequestInput& request,
-                                  const ResponseInput* response = nullptr);
 
  private:
   struct State;
