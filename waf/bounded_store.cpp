@@ -3,18 +3,13 @@
 #include <algorithm>
 #include <functional>
 
+#include "proxy/base/ascii.hpp"
+
 namespace gatehouse::waf {
 namespace {
 
 // List and hash nodes, string headers and allocator overhead of one entry, measured generously.
 constexpr ByteCount kEntryOverhead = 240;
-
-std::string fold(std::string_view key) {
-  std::string folded(key);
-  std::transform(folded.begin(), folded.end(), folded.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
-  return folded;
-}
 
 ByteCount cost(std::string_view key, std::string_view value) { return kEntryOverhead + 2 * key.size() + value.size(); }
 
@@ -61,7 +56,7 @@ void BoundedStore::write(Shard& shard, std::string folded, std::string_view key,
 }
 
 void BoundedStore::put(std::string_view key, std::string_view value, TimePoint now) {
-  std::string folded = fold(key);
+  std::string folded = lower_case(key);
   Shard& shard = shard_of(folded);
   const std::scoped_lock lock(shard.mutex);
   expire(shard, now);
@@ -69,7 +64,7 @@ void BoundedStore::put(std::string_view key, std::string_view value, TimePoint n
 }
 
 bool BoundedStore::replace(std::string_view key, std::string_view value, TimePoint now) {
-  std::string folded = fold(key);
+  std::string folded = lower_case(key);
   Shard& shard = shard_of(folded);
   const std::scoped_lock lock(shard.mutex);
   expire(shard, now);
@@ -79,14 +74,14 @@ bool BoundedStore::replace(std::string_view key, std::string_view value, TimePoi
 }
 
 void BoundedStore::erase(std::string_view key) {
-  const std::string folded = fold(key);
+  const std::string folded = lower_case(key);
   Shard& shard = shard_of(folded);
   const std::scoped_lock lock(shard.mutex);
   if (const auto found = shard.index.find(folded); found != shard.index.end()) remove(shard, found->second);
 }
 
 std::optional<StoredValue> BoundedStore::get(std::string_view key, TimePoint now) {
-  const std::string folded = fold(key);
+  const std::string folded = lower_case(key);
   Shard& shard = shard_of(folded);
   const std::scoped_lock lock(shard.mutex);
   expire(shard, now);

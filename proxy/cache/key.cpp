@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/http/chars.hpp"
 
 namespace gatehouse::cache {
@@ -46,7 +47,7 @@ std::string path_of(const Digest& digest, Levels levels) {
 Digest variant_of(const Digest& key, std::string_view vary, const http::Fields& request) {
   std::string text(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
   for_members(vary, [&](std::string_view name) {
-    for (const char c : name) text.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
+    for (const char c : name) text.push_back(to_lower(c));
     text.push_back(':');
     bool first = true;
     for (const auto& field : request) {

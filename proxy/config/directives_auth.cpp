@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/settings/auth.hpp"
 #include "proxy/config/tables.hpp"
 
@@ -28,7 +29,7 @@ void set_user_file(const Use& use) {
   auto& file = slot<&A::user_file>(use);
   std::string path = use[1];
   if (!path.starts_with('$')) path = use.level.binder->configuration_path(path);
-  file = use.level.binder->variables().compile(path, use.statement.place(1), 1);
+  file = read_value(use, 1, path);
 }
 std::string show_user_file(const Level& level) {
   const auto* settings = read_target<A>(level);
@@ -83,14 +84,6 @@ std::string show_secret(const Level& level) {
   return settings == nullptr ? "" : settings->secure_link_secret;
 }
 
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return lower;
-}
-
 void add_referers(const Use& use) {
   auto& settings = target<A>(use.level);
   if (use.first) {
@@ -113,7 +106,7 @@ void add_referers(const Use& use) {
       if (text.empty()) throw Invalid{fmt::format("invalid referer \"{}\"", text), i, {}};
       A::Referer referer;
       const std::size_t slash = text.find('/');
-      std::string host = lowered(std::string_view(text).substr(0, slash));
+      std::string host = lower_case(std::string_view(text).substr(0, slash));
       if (slash != std::string::npos) referer.path = text.substr(slash);
       if (host.starts_with("*.")) {
         referer.kind = A::Referer::Kind::leading_wildcard;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/settings/body_filters.hpp"
 #include "proxy/config/settings/compression.hpp"
 #include "proxy/config/settings/headers.hpp"
@@ -15,14 +16,6 @@ using B = BodyFilterSettings;
 using H = HeaderSettings;
 constexpr std::uint32_t kHsl = kHttpServerLocation;
 
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return lower;
-}
-
 // The listed types stand beside the default ones, which are always meant (nginx's ngx_http_types_slot).
 template <auto Member>
 constexpr Action types() {
@@ -32,7 +25,7 @@ constexpr Action types() {
             for (std::size_t i = 1; i <= use.count(); ++i) {
               if (use[i] == "*") {
                 set.any = true;
-              } else if (!set.types.insert(lowered(use[i])).second) {
+              } else if (!set.types.insert(lower_case(use[i])).second) {
                 use.level.binder->warn(use.statement, i, fmt::format("duplicate MIME type \"{}\"", use[i]));
               }
             }
@@ -142,8 +135,8 @@ std::optional<unsigned> hex_byte(std::string_view text) {
 }
 
 void set_charset_map(const Use& use) {
-  const std::string from = lowered(use[1]);
-  const std::string to = lowered(use[2]);
+  const std::string from = lower_case(use[1]);
+  const std::string to = lower_case(use[2]);
   if (from == to)
     throw Invalid{fmt::format("\"charset_map\" between the same charsets \"{}\" and \"{}\"", use[1], use[2]), 2, {}};
   auto& http = *use.level.http;

@@ -49,7 +49,7 @@ void set_root_or_alias(const Use& use) {
     while (text.size() > 1 && text.ends_with('/')) text.pop_back();
   }
   if (!text.starts_with('$')) text = use.level.binder->prefix_path(text);
-  files.root = use.level.binder->variables().compile(text, use.statement.place(1), 1);
+  files.root = read_value(use, 1, text);
   files.alias = F::kNoAlias;
   if (alias) files.alias = is_regex_location(use.level) ? F::kWholeAlias : use.level.location->path.size();
 }
@@ -90,7 +90,7 @@ void set_try_files(const Use& use) {
     TryFiles::Candidate candidate;
     candidate.directory = text.ends_with('/');
     if (candidate.directory) text.pop_back();
-    candidate.path = use.level.binder->variables().compile(text, use.statement.place(i), i);
+    candidate.path = read_value(use, i, text);
     tries->candidates.push_back(std::move(candidate));
   }
   const std::string& last = use[use.count()];
@@ -129,8 +129,7 @@ void set_symlinks(const Use& use) {
       how = word == "off" ? F::Symlinks::follow : word == "on" ? F::Symlinks::refuse : F::Symlinks::if_not_owner;
       known = true;
     } else if (word.starts_with("from=")) {
-      target<F>(use.level).symlinks_from =
-          use.level.binder->variables().compile(std::string(word.substr(5)), use.statement.place(i), i);
+      target<F>(use.level).symlinks_from = read_value(use, i, std::string(word.substr(5)));
     } else {
       throw Invalid{fmt::format("invalid parameter \"{}\"", word), i, "off, on or if_not_owner, and from=PATH"};
     }

@@ -1,6 +1,7 @@
 // Rows of servers, locations, clients and responses.
 #include <array>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/blocks.hpp"
 #include "proxy/config/setters.hpp"
 #include "proxy/config/tables.hpp"
@@ -82,10 +83,7 @@ void set_types(const Use& use) {
       continue;
     }
     for (std::size_t i = 1; i <= entry.argument_count(); ++i) {
-      std::string extension = entry[i];
-      for (char& c : extension) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-      }
+      const std::string extension = lower_case(entry[i]);
       auto [found, added] = types->try_emplace(extension, entry.name());
       if (added) continue;
       binder.warn(entry, i,

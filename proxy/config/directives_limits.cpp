@@ -140,28 +140,12 @@ void add_connection_zone(const Use& use) {
 
 void add_limit_conn(const Use& use) {
   const auto& zones = use.level.binder->config().http.connection_zones;
-  S::Connections limit;
-  limit.zone = find_zone(zones, use[1]);
-  if (limit.zone == zones.size()) {
-    throw Invalid{fmt::format("zero size shared memory zone \"{}\"", use[1]), 1,
-                  "define it with limit_conn_zone before it is used"};
-  }
-  const auto most = parse_number(use[2]);
-  if (!most || *most == 0) throw Invalid{fmt::format("invalid number of connections \"{}\"", use[2]), 2, {}};
-  if (*most > 65535) throw Invalid{"connection limit must be less 65536", 2, {}};
-  limit.most = static_cast<std::uint32_t>(*most);
-  auto& list = target<S>(use.level).limit_conn;
-  if (use.first) list.clear();
-  if (std::ranges::find(list, limit.zone, &S::Connections::zone) != list.end()) refuse(use, 0, "is duplicate");
-  list.push_back(limit);
+  add_connection_limit(use, target<S>(use.level).limit_conn, find_zone(zones, use[1]), zones.size(),
+                       "define it with limit_conn_zone before it is used");
 }
 std::string show_limit_conn(const Level& level) {
   const auto* settings = read_target<S>(level);
-  std::string text;
-  if (settings == nullptr) return text;
-  for (const auto& limit : settings->limit_conn)
-    text += fmt::format("{}zone={} {}", text.empty() ? "" : "; ", limit.zone, limit.most);
-  return text;
+  return settings == nullptr ? "" : show_connection_limits(settings->limit_conn);
 }
 
 // --- geo
@@ -251,8 +235,7 @@ void set_geo(const Use& use) {
     throw Invalid{fmt::format("invalid variable name \"{}\"", use[word]), word, {}};
   const auto slot = binder.variables().define(std::string_view(use[word]).substr(1), word);
   auto table = std::make_unique<GeoTable>();
-  table->source =
-      word == 2 ? read_value(use, 1) : binder.variables().compile("$remote_addr", use.statement.place(1), 1);
+  table->source = word == 2 ? read_value(use, 1) : read_value(use, 1, "$remote_addr");
   bool ranges = false;
   for (const auto& entry : use.statement.block) {
     try {

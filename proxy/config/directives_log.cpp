@@ -82,7 +82,7 @@ void set_log_format(const Use& use) {
   }
   std::string text;
   for (; i <= use.count(); ++i) text += use[i];
-  format.text = use.level.binder->variables().compile(text, use.statement.place(2), 2);
+  format.text = read_value(use, 2, text);
   formats.emplace(use[1], std::make_shared<const LogFormat>(std::move(format)));
 }
 
@@ -100,7 +100,7 @@ void read_log_parameter(const Use& use, std::size_t word, AccessLogTarget& log) 
     if (!time || time->count() == 0) throw Invalid{fmt::format("invalid flush time \"{}\"", text.substr(6)), word, {}};
     log.flush = *time;
   } else if (text.starts_with("if=")) {
-    log.condition = use.level.binder->variables().compile(text.substr(3), use.statement.place(word), word);
+    log.condition = read_value(use, word, text.substr(3));
   } else if (text == "gzip" || text.starts_with("gzip=")) {
     constexpr int kFastest = 1;
     const auto level = text == "gzip" ? std::optional<std::uint64_t>(kFastest) : parse_number(text.substr(5));

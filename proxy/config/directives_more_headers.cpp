@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/settings/headers.hpp"
 #include "proxy/config/tables.hpp"
 
@@ -54,15 +55,13 @@ FieldChange read_change(const Use& use, std::size_t word, What what) {
   const bool named = !change.name.empty() && change.name.find_first_of(" \t\"(),/;<=>?@[\\]{}$*") == std::string::npos;
   if (!named) throw Invalid{fmt::format("\"{}\" names no field", text), word, "fields are written \"Name: value\""};
   constexpr std::array<std::string_view, 3> kFraming = {"content-length", "transfer-encoding", "connection"};
-  const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b; };
-  if (std::ranges::any_of(kFraming,
-                          [&](std::string_view name) { return std::ranges::equal(change.name, name, same); })) {
+  if (std::ranges::any_of(kFraming, [&](std::string_view name) { return iequals(change.name, name); })) {
     throw Invalid{fmt::format("\"{}\" can't be changed", change.name), word, "it says where the message ends"};
   }
   std::string_view value = text.substr(std::min(colon + 1, text.size()));
   while (value.starts_with(' ')) value.remove_prefix(1);
   if (what == What::set && !value.empty()) {
-    change.value = use.level.binder->variables().compile(std::string(value), use.statement.place(word), word);
+    change.value = read_value(use, word, std::string(value));
   }
   return change;
 }

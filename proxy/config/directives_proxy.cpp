@@ -1,6 +1,7 @@
 // Rows of proxying: requests to upstreams, their answers, TLS towards them.
 #include <array>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/blocks.hpp"
 #include "proxy/config/next_upstream.hpp"
 #include "proxy/config/setters.hpp"
@@ -20,14 +21,6 @@ constexpr std::array<Choice<std::uint32_t>, 6> kProtocols{{{"SSLv2", ssl_v2},
                                                            {"TLSv1.2", tls_v1_2},
                                                            {"TLSv1.3", tls_v1_3}}};
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return result;
-}
-
 void set_header(const Use& use) { append<&L::proxy_set_header>(use, HeaderRule{use[1], read_value(use, 2), false}); }
 std::string show_headers(const Level& level) {
   std::string text;
@@ -44,8 +37,8 @@ std::string show_names(const std::shared_ptr<const std::vector<std::string>>& na
   for (const auto& name : *names) text += (text.empty() ? "" : "; ") + name;
   return text;
 }
-void hide_header(const Use& use) { append<&L::proxy_hide_header>(use, lower(use[1])); }
-void pass_header(const Use& use) { append<&L::proxy_pass_header>(use, lower(use[1])); }
+void hide_header(const Use& use) { append<&L::proxy_hide_header>(use, lower_case(use[1])); }
+void pass_header(const Use& use) { append<&L::proxy_pass_header>(use, lower_case(use[1])); }
 std::string show_hidden(const Level& level) {
   return level.settings ? show_names(level.settings->proxy_hide_header) : "";
 }

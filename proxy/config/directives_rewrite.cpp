@@ -102,7 +102,7 @@ void set_rewrite(const Use& use) {
   }
   step.sets_arguments = replacement.find('?') != std::string::npos;
   step.regex = use.level.binder->compile_regex(use[1], false, 1);
-  step.replacement = use.level.binder->variables().compile(replacement, use.statement.place(2), 2);
+  step.replacement = read_value(use, 2, replacement);
   program(use).emplace_back(std::move(step));
 }
 

@@ -178,27 +178,12 @@ void add_zone(const Use& use) {
 void add_limit(const Use& use) {
   const auto& zones = use.level.binder->config().stream_zones;
   const auto zone = std::ranges::find(zones, use[1], &StreamZone::name);
-  if (zone == zones.end()) {
-    throw Invalid{fmt::format("zero size shared memory zone \"{}\"", use[1]), 1, "limit_conn_zone defines zones"};
-  }
-  const auto most = parse_number(use[2]);
-  if (!most || *most == 0) throw Invalid{fmt::format("invalid number of connections \"{}\"", use[2]), 2, {}};
-  if (*most > 65535) throw Invalid{"connection limit must be less 65536", 2, {}};
-  S::Limit limit;
-  limit.zone = static_cast<std::size_t>(zone - zones.begin());
-  limit.most = static_cast<std::uint32_t>(*most);
-  auto& limits = target<S>(use.level).limit_conn;
-  if (use.first) limits.clear();
-  if (std::ranges::find(limits, limit.zone, &S::Limit::zone) != limits.end()) refuse(use, 0, "is duplicate");
-  limits.push_back(limit);
+  add_connection_limit(use, target<S>(use.level).limit_conn, static_cast<std::size_t>(zone - zones.begin()),
+                       zones.size(), "limit_conn_zone defines zones");
 }
 std::string show_limits(const Level& level) {
   const auto* settings = read_target<S>(level);
-  std::string text;
-  if (settings == nullptr) return text;
-  for (const auto& limit : settings->limit_conn)
-    text += fmt::format("{}zone={} {}", text.empty() ? "" : "; ", limit.zone, limit.most);
-  return text;
+  return settings == nullptr ? "" : show_connection_limits(settings->limit_conn);
 }
 
 const Directive kRows[] = {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/binder.hpp"
 #include "proxy/config/blocks.hpp"
 #include "proxy/config/endpoint.hpp"
@@ -174,14 +175,6 @@ void refuse_on_udp(const Use& use) {
   }
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return result;
-}
-
 [[noreturn]] void bad_name(const Use& use, std::size_t word, bool malformed) {
   const auto text = malformed ? fmt::format("server name \"{}\" is invalid", use[word])
                               : fmt::format("invalid server name or wildcard \"{}\"", use[word]);
@@ -199,10 +192,10 @@ void add_name(const Use& use, std::size_t word) {
     names.push_back({ServerName::Kind::regex, pattern, use.level.binder->compile_regex(pattern, capitals, word)});
     return;
   }
-  auto name = lower(given);
+  auto name = lower_case(given);
   if (name == "$hostname") {
     std::array<char, 256> host{};
-    if (::gethostname(host.data(), host.size() - 1) == 0) name = lower(host.data());
+    if (::gethostname(host.data(), host.size() - 1) == 0) name = lower_case(host.data());
   }
   if (name.find('/') != std::string::npos) {
     use.level.binder->warn(use.statement, word, fmt::format("server name \"{}\" has suspicious symbols", given));

@@ -2,31 +2,19 @@
 
 #include <array>
 
+#include "proxy/base/ascii.hpp"
+
 namespace gatehouse::config {
-namespace {
-
-void lower_into(std::string_view text, char* out) {
-  for (const char c : text) *out++ = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text.size(), '\0');
-  lower_into(text, result.data());
-  return result;
-}
-
-}  // namespace
-
 bool VariableMap::add(std::string_view key, ComplexValue value) {
-  if (hostnames && key.starts_with("*.")) return leading_.emplace(lower(key.substr(2)), std::move(value)).second;
+  if (hostnames && key.starts_with("*.")) return leading_.emplace(lower_case(key.substr(2)), std::move(value)).second;
   if (hostnames && key.ends_with(".*")) {
-    return trailing_.emplace(lower(key.substr(0, key.size() - 2)), std::move(value)).second;
+    return trailing_.emplace(lower_case(key.substr(0, key.size() - 2)), std::move(value)).second;
   }
   if (hostnames && key.size() > 1 && key.starts_with('.')) {
-    return exact_.emplace(lower(key.substr(1)), value).second &&
-           leading_.emplace(lower(key.substr(1)), std::move(value)).second;
+    return exact_.emplace(lower_case(key.substr(1)), value).second &&
+           leading_.emplace(lower_case(key.substr(1)), std::move(value)).second;
   }
-  return exact_.emplace(lower(key), std::move(value)).second;
+  return exact_.emplace(lower_case(key), std::move(value)).second;
 }
 
 bool VariableMap::set_default(ComplexValue value) {
@@ -42,10 +30,10 @@ const ComplexValue* VariableMap::find(std::string_view key, Regex::Captures& cap
   std::string long_key;
   std::string_view text;
   if (key.size() <= buffer.size()) {
-    lower_into(key, buffer.data());
+    std::ranges::transform(key, buffer.begin(), to_lower);
     text = {buffer.data(), key.size()};
   } else {
-    long_key = lower(key);
+    long_key = lower_case(key);
     text = long_key;
   }
   if (const auto found = exact_.find(text); found != exact_.end()) return &found->second;

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/base/ascii.hpp"
+
 namespace gatehouse::config {
 
 /// Content types in lower case, or all of them.
@@ -15,11 +17,8 @@ struct MimeTypeSet {
   /// Whether a Content-Type field's value is listed; parameters behind ';' don't count (nginx's ngx_http_test_content_type).
   [[nodiscard]] bool contains(std::string_view content_type) const {
     if (any) return !content_type.empty();
-    std::string lower(content_type.substr(0, content_type.find(';')));
+    std::string lower = lower_case(content_type.substr(0, content_type.find(';')));
     while (!lower.empty() && lower.back() == ' ') lower.pop_back();
-    for (char& c : lower) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-    }
     return types.find(lower) != types.end();
   }
 };

@@ -1,6 +1,7 @@
 // `proxy_pass`: the URL, its URI part, and the cluster that it names or makes.
 #include <fmt/format.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/binder.hpp"
 #include "proxy/config/blocks.hpp"
 #include "proxy/config/endpoint.hpp"
@@ -10,12 +11,7 @@ namespace gatehouse::config {
 namespace {
 
 bool starts_with_nocase(std::string_view text, std::string_view lower_prefix) {
-  if (text.size() < lower_prefix.size()) return false;
-  for (std::size_t i = 0; i < lower_prefix.size(); ++i) {
-    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + ('a' - 'A')) : text[i];
-    if (c != lower_prefix[i]) return false;
-  }
-  return true;
+  return iequals(text.substr(0, lower_prefix.size()), lower_prefix);
 }
 
 // "host:port/uri", "host?x" or "unix:/path:/uri" in two; the second is absent when there is no URI part.

@@ -140,9 +140,11 @@ inline std::uint64_t read_number(const Use& use, std::size_t word, std::uint64_t
   }
   refuse(use, word, fmt::format("value must be between {} and {}", least, most));
 }
-inline ComplexValue read_value(const Use& use, std::size_t word = 1) {
-  return use.level.binder->variables().compile(use[word], use.statement.place(word), word);
+/// `text` as a value with variables; it is a part of `word`, or stands for it.
+inline ComplexValue read_value(const Use& use, std::size_t word, std::string_view text) {
+  return use.level.binder->variables().compile(text, use.statement.place(word), word);
 }
+inline ComplexValue read_value(const Use& use, std::size_t word = 1) { return read_value(use, word, use[word]); }
 
 /// A word of an enumeration or bit mask and its value.
 template <class T>

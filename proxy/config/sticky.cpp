@@ -12,15 +12,11 @@
 namespace gatehouse::config {
 namespace {
 
-ComplexValue compile(const Use& use, std::size_t word, std::string_view text) {
-  return use.level.binder->variables().compile(text, use.statement.place(word), word);
-}
-
 ComplexValue read_variable(const Use& use, std::size_t word, std::string_view text) {
   if (!text.starts_with('$')) {
     throw Invalid{fmt::format("invalid variable name \"{}\"", text), word, "a variable, such as $cookie_session"};
   }
-  return compile(use, word, text);
+  return read_value(use, word, text);
 }
 
 bool is_same_site(std::string_view text) {
@@ -44,7 +40,7 @@ void read_cookie(const Use& use, Sticky& sticky) {
     if (name == "domain" && name != text) {
       once(sticky.domain.has_value());
       filled();
-      sticky.domain = compile(use, i, value);
+      sticky.domain = read_value(use, i, value);
     } else if (name == "path" && name != text) {
       once(!sticky.path.empty());
       filled();
@@ -65,7 +61,7 @@ void read_cookie(const Use& use, Sticky& sticky) {
       sticky.secure = true;
     } else if (name == "samesite" && name != text) {
       once(sticky.samesite.has_value());
-      sticky.samesite = compile(use, i, value);
+      sticky.samesite = read_value(use, i, value);
       if (sticky.samesite->is_constant() && !is_same_site(value)) {
         throw Invalid{"\"sticky\" directive invalid \"samesite\" parameter value", i,
                       "strict, lax, none or a variable"};
@@ -75,7 +71,7 @@ void read_cookie(const Use& use, Sticky& sticky) {
                     "expires=, domain=, path=, httponly, secure or samesite="};
     }
   }
-  sticky.lookup.push_back(compile(use, 2, fmt::format("$cookie_{}", sticky.cookie)));
+  sticky.lookup.push_back(read_value(use, 2, fmt::format("$cookie_{}", sticky.cookie)));
 }
 
 void read_zone(const Use& use, std::size_t word, std::string_view value, Sticky& sticky) {

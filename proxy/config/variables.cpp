@@ -4,20 +4,14 @@
 
 #include <fmt/format.h>
 
+#include "proxy/base/ascii.hpp"
+
 namespace gatehouse::config {
 namespace {
 
 bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
 // Variables are named without regard to case, as in nginx.
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
 }  // namespace
 
 VariableTable::Slot& VariableTable::slot(std::string_view name) {
@@ -28,7 +22,7 @@ VariableTable::Slot& VariableTable::slot(std::string_view name) {
 }
 
 void VariableTable::declare(std::string_view name) {
-  const auto key = lower(name);
+  const auto key = lower_case(name);
   if (settable_builtin(key)) return;
   // A plain builtin name stays builtin: defining it is an error, reported where it is defined.
   if (catalog_ != nullptr) {
@@ -39,7 +33,7 @@ void VariableTable::declare(std::string_view name) {
 }
 
 std::uint16_t VariableTable::define(std::string_view name, std::size_t word) {
-  const auto key = lower(name);
+  const auto key = lower_case(name);
   if (key.empty()) throw Invalid{"invalid variable name \"$\"", word, {}};
   if (catalog_ != nullptr && !slots_.contains(key)) {
     const auto builtin = catalog_->find(key);
@@ -59,7 +53,7 @@ std::optional<VariableRef> VariableTable::settable_builtin(std::string_view name
 }
 
 VariableRef VariableTable::reference(std::string_view name, const Place& place) {
-  const auto key = lower(name);
+  const auto key = lower_case(name);
   const auto known = slots_.find(key);
   if (known == slots_.end() || !known->second.defined) {
     if (catalog_ == nullptr) return {VariableRef::Kind::builtin, 0, key};

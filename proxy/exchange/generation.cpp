@@ -12,19 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/exchange/generation_tls.hpp"
 #include "proxy/exchange/waf_overlay.hpp"
 
 namespace gatehouse::exchange {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return result;
-}
 
 std::string at(const config::Position& position) {
   return position.line == 0 ? std::string() : fmt::format(" in {}:{}", position.file, position.line);
@@ -46,7 +39,7 @@ void add_name(http::FieldIdSet& known, std::vector<std::string>& others, std::st
   if (const http::FieldId id = http::field_id(name); id != http::FieldId::other) {
     known.add(id);
   } else {
-    others.push_back(lower(name));
+    others.push_back(lower_case(name));
   }
 }
 
@@ -131,21 +124,11 @@ class Builder {
   ClientTls client_tls(const std::shared_ptr<const config::ProxySsl>& ssl, const config::Position& position);
   std::uint32_t metrics_route(const config::Server& server, const config::Location& location);
 
-  // Runs `step`; what it throws is one more reason why the configuration can't be served.
-  template <class Step>
-  void attempt(Step&& step) {
-    try {
-      step();
-    } catch (const std::exception& error) {
-      if (std::find(errors_.begin(), errors_.end(), error.what()) == errors_.end()) errors_.emplace_back(error.what());
-    }
-  }
-
   std::shared_ptr<const config::Config> config_;
   SharedState& shared_;
   std::vector<std::string>& notes_;
   std::shared_ptr<Generation> result_ = std::make_shared<Generation>();
-  std::vector<std::string> errors_;
+  GenerationErrors errors_;
   // What locations share by inheriting it unchanged is made once.
   std::map<const void*, std::shared_ptr<const ErrorLog>> error_logs_;
   std::map<const void*, std::shared_ptr<const waf::RuleSet>> rules_;
@@ -157,7 +140,7 @@ class Builder {
 
 std::shared_ptr<const Generation> Builder::build() {
   result_->config = config_;
-  attempt([&] {
+  errors_.attempt([&] {
     result_->error_log = open_error_log(config_->main.error_log, shared_.log_files, shared_.default_error_log);
   });
   build_servers();
@@ -166,8 +149,9 @@ std::shared_ptr<const Generation> Builder::build() {
   for (std::size_t i = 0; i < upstreams.size(); ++i) {
     if (!upstreams[i].implicit) result_->upstream_by_name.emplace(upstreams[i].name, i);
   }
-  for (const auto& zone : config_->http.cache_zones) attempt([&] { make_zone_folder(zone.path, config_->main); });
-  if (!errors_.empty()) throw GenerationError(std::move(errors_));
+  for (const auto& zone : config_->http.cache_zones)
+    errors_.attempt([&] { make_zone_folder(zone.path, config_->main); });
+  errors_.raise();
   find_zones();
   find_cache_zones();
   find_sticky_zones();
@@ -183,7 +167,7 @@ void Builder::build_servers() {
   }
   for (const auto& server : config_->http.servers) {
     ServerRuntime runtime{server.get(), route::LocationTree(*server), nullptr, parse_limits(server->settings)};
-    if (speaks_tls[server->id]) attempt([&] { runtime.tls = build_server_tls(*server); });
+    if (speaks_tls[server->id]) errors_.attempt([&] { runtime.tls = build_server_tls(*server); });
     result_->servers.push_back(std::move(runtime));
     build_locations(*server, server->root);
   }
@@ -208,7 +192,7 @@ void Builder::build_listeners() {
 }
 
 void Builder::build_locations(const config::Server& server, const config::Location& location) {
-  attempt([&] { result_->locations[location.id] = build_location(server, location); });
+  errors_.attempt([&] { result_->locations[location.id] = build_location(server, location); });
   for (const auto& step : location.program) {
     const auto* condition = std::get_if<config::IfStep>(&step);
     if (condition != nullptr && condition->settings) build_locations(server, *condition->settings);

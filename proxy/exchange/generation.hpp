@@ -1,6 +1,7 @@
 // A configuration made ready to serve: compiled rule sets, TLS contexts, open logs, routing tables. Immutable, shared by every thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -120,6 +121,27 @@ class GenerationError : public std::runtime_error {
  public:
   explicit GenerationError(std::vector<std::string> texts);
   [[nodiscard]] const std::vector<std::string>& texts() const noexcept { return texts_; }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+/// The reasons as they are found, each once.
+class GenerationErrors {
+ public:
+  /// Runs `step`; what it throws is one more reason.
+  template <class Step>
+  void attempt(Step&& step) {
+    try {
+      step();
+    } catch (const std::exception& error) {
+      if (std::ranges::find(texts_, error.what()) == texts_.end()) texts_.emplace_back(error.what());
+    }
+  }
+  /// Throws GenerationError if there is any.
+  void raise() {
+    if (!texts_.empty()) throw GenerationError(std::move(texts_));
+  }
 
  private:
   std::vector<std::string> texts_;

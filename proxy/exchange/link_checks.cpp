@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/settings/auth.hpp"
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/exchange/variables.hpp"
@@ -139,16 +140,13 @@ std::optional<std::string_view> invalid_referer(Exchange& exchange, std::string_
   if (!referer) return auth->referers_none ? "" : "1";
   std::string_view rest = *referer;
   const auto begins = [&](std::string_view scheme) {
-    return rest.size() > scheme.size() && std::equal(scheme.begin(), scheme.end(), rest.begin(), [](char a, char b) {
-             return a == (b >= 'A' && b <= 'Z' ? b + 32 : b);
-           });
+    return rest.size() > scheme.size() && iequals(rest.substr(0, scheme.size()), scheme);
   };
   const std::size_t scheme = begins("http://") ? 7 : begins("https://") ? 8 : 0;
   if (scheme == 0) return auth->referers_blocked ? "" : "1";
   rest.remove_prefix(scheme);
   const std::string_view expression_subject = rest;
-  std::string host(rest.substr(0, rest.find_first_of("/:")));
-  for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const std::string host = lower_case(rest.substr(0, rest.find_first_of("/:")));
   if (host.size() > 256) return "1";
   const std::size_t slash = rest.find('/');
   const std::string_view path = slash == std::string_view::npos ? std::string_view("/") : rest.substr(slash);

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/settings/files.hpp"
 #include "proxy/config/settings/headers.hpp"
 #include "proxy/exchange/caching/cache_use.hpp"
@@ -171,11 +172,7 @@ bool hidden_by_default(http::FieldId id) {
 }
 
 bool lists(const std::vector<std::string>& lower_names, std::string_view name) {
-  return std::any_of(lower_names.begin(), lower_names.end(), [&](const std::string& lower) {
-    return lower.size() == name.size() && std::equal(lower.begin(), lower.end(), name.begin(), [](char a, char b) {
-             return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b + 32) : b);
-           });
-  });
+  return std::ranges::any_of(lower_names, [&](const std::string& lower) { return iequals(lower, name); });
 }
 
 bool is_hidden(const Exchange& exchange, const http::Field& field) {

@@ -47,7 +47,7 @@ std::uint64_t first_byte_wanted(const Exchange& exchange) {
 }
 
 bool refuse(Exchange& exchange, std::string_view why) {
-  exchange.log(LogLevel::error, fmt::format("{} in slice response", why));
+  exchange.log(LogLevel::error, why);
   exchange.reply(502, Reason::upstream_bad_slice);
   return false;
 }
@@ -75,23 +75,21 @@ bool adopt_slice(Exchange& exchange) {
   Slicing& slicing = *exchange.slicing;
   const bool is_first = exchange.parent == nullptr;
   if (head.status != 206) {
-    if (!is_first) return refuse(exchange, fmt::format("unexpected status code {}", head.status));
+    if (!is_first) return refuse(exchange, fmt::format("unexpected status code {} in slice response", head.status));
     exchange.slicing.reset();
     return true;
   }
   const std::string_view etag = head.fields.value(http::FieldId::etag).value_or(std::string_view{});
-  if (!slicing.etag.empty() && etag != slicing.etag) return refuse(exchange, "etag mismatch");
+  if (!slicing.etag.empty() && etag != slicing.etag) return refuse(exchange, "etag mismatch in slice response");
   slicing.etag = etag;
   const auto range =
       http::parse_content_range(head.fields.value(http::FieldId::content_range).value_or(std::string_view{}));
-  if (!range) return refuse(exchange, "invalid range");
-  if (!range->total) return refuse(exchange, "no complete length");
+  if (!range) return refuse(exchange, "invalid range in slice response");
+  if (!range->total) return refuse(exchange, "no complete length in slice response");
   const std::uint64_t end = std::min(range->bytes.first + slicing.size, *range->total);
   if (range->bytes.first != slicing.start || range->bytes.end != end) {
-    exchange.log(LogLevel::error,
-                 fmt::format("unexpected range in slice response: {}-{}", range->bytes.first, range->bytes.end));
-    exchange.reply(502, Reason::upstream_bad_slice);
-    return false;
+    return refuse(exchange,
+                  fmt::format("unexpected range in slice response: {}-{}", range->bytes.first, range->bytes.end));
   }
   slicing.taken = true;
   slicing.total = *range->total;

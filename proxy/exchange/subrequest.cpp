@@ -60,6 +60,19 @@ http::RequestSemantics semantics_of(const Exchange& parent, std::string_view uri
   return semantics;
 }
 
+// What every subrequest has from its parent.
+void inherit(Exchange& exchange, Exchange& parent) {
+  exchange.parent = &parent;
+  exchange.server = parent.server;
+  exchange.client = parent.client;
+  exchange.client_ip = parent.client_ip;
+  exchange.real_address_found = true;
+  exchange.user_variables = parent.user_variables;
+  exchange.captures = parent.captures;
+  exchange.captured = parent.captured;
+  exchange.request_id = parent.request_id;
+}
+
 }  // namespace
 
 Subrequest::Subrequest(Exchange& parent, std::string_view uri, SubrequestBody body, std::size_t keep)
@@ -67,18 +80,10 @@ Subrequest::Subrequest(Exchange& parent, std::string_view uri, SubrequestBody bo
       semantics_(semantics_of(parent, uri_, body)),
       downstream_(std::make_unique<CollectingDownstream>(keep)),
       exchange_(parent.thread, parent.generation, *downstream_, parent.connection, parent.head, semantics_) {
-  exchange_.parent = &parent;
-  exchange_.server = parent.server;
-  exchange_.client = parent.client;
-  exchange_.client_ip = parent.client_ip;
-  exchange_.real_address_found = true;
+  inherit(exchange_, parent);
   exchange_.path = std::string_view(uri_).substr(0, uri_.find('?'));
   exchange_.internal = true;
   exchange_.raw_target_valid = false;
-  exchange_.user_variables = parent.user_variables;
-  exchange_.captures = parent.captures;
-  exchange_.captured = parent.captured;
-  exchange_.request_id = parent.request_id;
   if (body == SubrequestBody::of_parent) {
     exchange_.body.share(parent.body);
   } else {
@@ -98,12 +103,8 @@ Subrequest::Subrequest(Exchange& parent, Repeat purpose)
       downstream_(purpose == Repeat::next_slice ? std::make_unique<AppendingDownstream>(parent)
                                                 : std::make_unique<CollectingDownstream>(0)),
       exchange_(parent.thread, parent.generation, *downstream_, parent.connection, parent.head, semantics_) {
-  exchange_.parent = &parent;
-  exchange_.server = parent.server;
+  inherit(exchange_, parent);
   exchange_.route = parent.route;
-  exchange_.client = parent.client;
-  exchange_.client_ip = parent.client_ip;
-  exchange_.real_address_found = true;
   exchange_.path = parent.path;
   exchange_.args = parent.args;
   exchange_.path_changed = parent.path_changed;
@@ -114,10 +115,6 @@ Subrequest::Subrequest(Exchange& parent, Repeat purpose)
   exchange_.location_prefix_valid = parent.location_prefix_valid;
   exchange_.method = parent.method;
   exchange_.method_text = parent.method_text;
-  exchange_.user_variables = parent.user_variables;
-  exchange_.captures = parent.captures;
-  exchange_.captured = parent.captured;
-  exchange_.request_id = parent.request_id;
   if (purpose == Repeat::next_slice) exchange_.slicing = parent.slicing;
 }
 

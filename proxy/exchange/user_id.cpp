@@ -11,6 +11,7 @@
 
 #include "proxy/config/settings/userid.hpp"
 #include "proxy/exchange/exchange.hpp"
+#include "proxy/http/cookies.hpp"
 #include "proxy/http/date.hpp"
 
 namespace gatehouse::exchange {
@@ -21,18 +22,7 @@ constexpr std::size_t kEncoded = 24;      // base64 of 16 bytes
 constexpr std::size_t kMarkAt = 22;       // the first '=' of its padding
 
 std::optional<std::string_view> cookie(const Exchange& exchange, std::string_view name) {
-  for (const auto& field : exchange.head.fields) {
-    if (field.id != http::FieldId::cookie) continue;
-    std::string_view rest = field.value;
-    while (!rest.empty()) {
-      std::string_view pair = rest.substr(0, rest.find(';'));
-      rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-      while (pair.starts_with(' ')) pair.remove_prefix(1);
-      if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=')
-        return pair.substr(name.size() + 1);
-    }
-  }
-  return std::nullopt;
+  return http::find_cookie(exchange.head.fields, [&](std::string_view given) { return given == name; });
 }
 
 std::optional<Id> read_id(const Exchange& exchange, const config::UserIdSettings& settings) {
@@ -96,7 +86,8 @@ void add_user_id(Exchange& exchange) {
     if (settings->expires) {
       const std::int64_t now = exchange.wall_seconds();
       const bool most = *settings->expires == std::numeric_limits<std::int64_t>::max();
-      value.append("; expires=").append(http::format_cookie_date(most ? 2145916555 : now + *settings->expires));
+      value.append("; expires=")
+          .append(http::format_cookie_date(most ? http::kLastCookieDate : now + *settings->expires));
     }
     if (!settings->domain.empty()) value.append("; domain=").append(settings->domain);
     value.append("; path=").append(settings->path).append(settings->flags);

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/endpoint.hpp"
 #include "proxy/config/geo.hpp"
 #include "proxy/exchange/captures.hpp"
@@ -90,13 +91,11 @@ std::optional<std::string_view> evaluate_user_variable(std::uint16_t slot, Excha
   return std::nullopt;
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 // nginx's rule for $http_NAME: names compare without case, '-' is written '_'.
 bool matches_variable(std::string_view field, std::string_view argument) {
   return field.size() == argument.size() &&
          std::equal(field.begin(), field.end(), argument.begin(),
-                    [](char f, char a) { return (f == '-' ? '_' : lower(f)) == lower(a); });
+                    [](char f, char a) { return (f == '-' ? '_' : to_lower(f)) == to_lower(a); });
 }
 
 }  // namespace

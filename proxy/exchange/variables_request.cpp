@@ -8,26 +8,26 @@
 
 #include <fmt/format.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/exchange/browser.hpp"
 #include "proxy/exchange/content/content.hpp"
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/exchange/link_checks.hpp"
 #include "proxy/exchange/user_id.hpp"
 #include "proxy/exchange/variables.hpp"
+#include "proxy/http/cookies.hpp"
 
 namespace gatehouse::exchange {
 namespace {
 
 using Value = std::optional<std::string_view>;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 Value host(Exchange& exchange, std::string_view) {
   std::string_view name = exchange.semantics.authority.host;
   if (name.empty()) return exchange.server != nullptr ? std::string_view(exchange.server->name) : std::string_view{};
   if (std::none_of(name.begin(), name.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) return name;
   char* at = exchange.arena.allocate(name.size());
-  std::transform(name.begin(), name.end(), at, lower);
+  std::transform(name.begin(), name.end(), at, to_lower);
   return std::string_view(at, name.size());
 }
 
@@ -39,30 +39,13 @@ Value argument_of(Exchange& exchange, std::string_view name) {
     const std::size_t equals = pair.find('=');
     if (equals == std::string_view::npos) continue;
     const std::string_view key = pair.substr(0, equals);
-    if (key.size() == name.size() &&
-        std::equal(key.begin(), key.end(), name.begin(), [](char a, char b) { return lower(a) == lower(b); })) {
-      return pair.substr(equals + 1);
-    }
+    if (iequals(key, name)) return pair.substr(equals + 1);
   }
   return std::nullopt;
 }
 
 Value cookie(Exchange& exchange, std::string_view name) {
-  for (const auto& field : exchange.head.fields) {
-    if (field.id != http::FieldId::cookie) continue;
-    std::string_view rest = field.value;
-    while (!rest.empty()) {
-      std::string_view pair = rest.substr(0, rest.find(';'));
-      rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-      while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
-      const std::size_t equals = pair.find('=');
-      if (equals == name.size() &&
-          std::equal(name.begin(), name.end(), pair.begin(), [](char a, char b) { return lower(a) == lower(b); })) {
-        return pair.substr(equals + 1);
-      }
-    }
-  }
-  return std::nullopt;
+  return http::find_cookie(exchange.head.fields, [&](std::string_view given) { return iequals(given, name); });
 }
 
 Value request_id(Exchange& exchange, std::string_view) {
@@ -202,10 +185,7 @@ std::optional<std::string_view> basic_credentials(Exchange& exchange) {
   const auto authorization = exchange.head.fields.value(http::FieldId::authorization);
   if (!authorization || authorization->size() < 6) return std::nullopt;
   constexpr std::string_view kScheme = "basic ";
-  if (!std::equal(kScheme.begin(), kScheme.end(), authorization->begin(),
-                  [](char a, char b) { return a == lower(b); })) {
-    return std::nullopt;
-  }
+  if (!iequals(authorization->substr(0, kScheme.size()), kScheme)) return std::nullopt;
   std::string_view encoded = authorization->substr(kScheme.size());
   while (!encoded.empty() && encoded.front() == ' ') encoded.remove_prefix(1);
   char* const start = exchange.arena.allocate(encoded.size());

@@ -77,7 +77,9 @@ class WafGate {
   [[nodiscard]] Step apply(const Result<waf::Verdict>& verdict);
   [[nodiscard]] Step on_engine_failure(Reason reason);
   void log_matches(const waf::Verdict& verdict);
-  [[nodiscard]] TimePoint last_start(TimePoint queued) const;
+  /// Runs `evaluate`, which returns a Result<waf::Verdict>, on the pool.
+  template <class Evaluate>
+  [[nodiscard]] io::Task<std::optional<Result<waf::Verdict>>> on_pool(Evaluate evaluate);
   void observe_wait(TimePoint began, TimePoint started);
   void record();
   void count_way();

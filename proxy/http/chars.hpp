@@ -7,6 +7,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "proxy/base/ascii.hpp"
+
 namespace gatehouse::http {
 
 /// Bits of kCharClass.
@@ -106,16 +108,8 @@ inline constexpr std::array<std::int8_t, 256> kHexValue = detail::make_hex_value
 
 [[nodiscard]] constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-[[nodiscard]] constexpr char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-/// ASCII case-insensitive equality.
-[[nodiscard]] constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (to_lower(a[i]) != to_lower(b[i])) return false;
-  }
-  return true;
-}
+using gatehouse::iequals;
+using gatehouse::to_lower;
 
 /// Without the optional whitespace (SP, HTAB) at both ends, RFC 9110 section 5.6.3.
 [[nodiscard]] constexpr std::string_view trim_ows(std::string_view text) noexcept {

@@ -24,6 +24,9 @@ using Iso8601Time = std::array<char, kIso8601Size>;
 /// "Fri, 20 Nov 2026 11:00:00 GMT", RFC 9110 section 5.6.7.
 [[nodiscard]] ImfDate format_imf_date(std::time_t seconds) noexcept;
 
+/// What `expires=max` of a cookie says: 31 December 2037, as nginx.
+inline constexpr std::time_t kLastCookieDate = 2145916555;
+
 /// "Fri, 20-Nov-26 11:00:00 GMT", as nginx writes the dates of cookies (RFC 850's form); years after 2037 have four digits.
 [[nodiscard]] std::string format_cookie_date(std::time_t seconds);
 

@@ -4,15 +4,15 @@
 #include <bit>
 #include <string>
 
+#include "proxy/base/ascii.hpp"
+
 namespace gatehouse::route {
 namespace {
-
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 // FNV-1a over the lower-case text, finished so that the low bits depend on all of it.
 std::uint64_t hash(std::string_view text) {
   std::uint64_t value = 0xcbf29ce484222325u;
-  for (const char c : text) value = (value ^ static_cast<unsigned char>(lower(c))) * 0x100000001b3u;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(to_lower(c))) * 0x100000001b3u;
   value ^= value >> 32;
   return value * 0x9e3779b97f4a7c15u >> 16;
 }
@@ -21,7 +21,7 @@ std::uint64_t hash(std::string_view text) {
 bool equal(std::string_view known, std::string_view text) {
   if (known.size() != text.size()) return false;
   for (std::size_t i = 0; i < known.size(); ++i) {
-    if (known[i] != lower(text[i])) return false;
+    if (known[i] != to_lower(text[i])) return false;
   }
   return true;
 }
@@ -94,7 +94,7 @@ ServerMatch ServerNames::find(std::string_view host, config::Regex::Captures& ca
     long_host.resize(host.size());
     text = long_host.data();
   }
-  for (std::size_t i = 0; i < host.size(); ++i) text[i] = lower(host[i]);
+  for (std::size_t i = 0; i < host.size(); ++i) text[i] = to_lower(host[i]);
   for (const auto& entry : regexes_) {
     if (entry.name->regex->match({text, host.size()}, captures)) return result(entry);
   }

@@ -249,22 +249,9 @@ void EventThread::Impl::accept_on(const std::vector<ListeningSocket>& sockets) {
 void EventThread::Impl::use(Served served, const std::vector<ListeningSocket>& sockets) {
   auto generation = std::move(served.http);
   auto next = std::make_shared<exchange::ThreadGeneration>();
-  const auto old = state.generation;
-  const auto& upstreams = generation->config->http.upstreams;
-  for (const auto& spec : upstreams) {
-    std::shared_ptr<upstream::ClusterRuntime> cluster;
-    if (old) {
-      for (const auto& known : old->clusters) {
-        if (known->spec().name == spec.name && known->spec().implicit == spec.implicit) cluster = known;
-      }
-    }
-    if (cluster)
-      cluster->reconfigure(spec);
-    else
-      cluster = std::make_shared<upstream::ClusterRuntime>(reactor, spec, state.random_state ^ next->clusters.size());
-    upstream::refresh_names(cluster, state.resolver);
-    next->clusters.push_back(std::move(cluster));
-  }
+  next->clusters = upstream::carry_over(generation->config->http.upstreams,
+                                        state.generation ? state.generation->clusters : upstream::Clusters{}, reactor,
+                                        state.resolver, state.random_state);
   std::vector<exchange::RouteKey> routes;
   for (const auto& route : generation->routes) routes.push_back({route.server, route.route});
   state.metrics.use_routes(routes);

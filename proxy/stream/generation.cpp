@@ -21,7 +21,7 @@ class Builder {
 
   std::shared_ptr<const Generation> build() {
     result_->config = config_;
-    attempt([&] {
+    errors_.attempt([&] {
       result_->error_log =
           exchange::open_error_log(config_->main.error_log, shared_.log_files, shared_.default_error_log);
     });
@@ -31,21 +31,11 @@ class Builder {
       if (!block_.upstreams[i].implicit) result_->upstream_by_name.emplace(block_.upstreams[i].name, i);
     }
     for (const auto& zone : config_->stream_zones) result_->zones.push_back(zones_.get(zone.name, zone.size));
-    if (!errors_.empty()) throw exchange::GenerationError(std::move(errors_));
+    errors_.raise();
     return std::move(result_);
   }
 
  private:
-  // Runs `step`; what it throws is one more reason why the configuration can't be served.
-  template <class Step>
-  void attempt(Step&& step) {
-    try {
-      step();
-    } catch (const std::exception& error) {
-      if (std::find(errors_.begin(), errors_.end(), error.what()) == errors_.end()) errors_.emplace_back(error.what());
-    }
-  }
-
   void build_server(const config::Server& server) {
     ServerRuntime runtime;
     runtime.server = &server;
@@ -56,9 +46,9 @@ class Builder {
       speaks_tls = speaks_tls || listener.options.ssl;
       if (runtime.label.empty()) runtime.label = listener.address.to_string() + (listener.options.udp ? "/udp" : "");
     }
-    attempt([&] { open_logs(runtime); });
-    if (speaks_tls) attempt([&] { runtime.tls = server_tls(runtime); });
-    if (runtime.stream().proxy_ssl) attempt([&] { runtime.client_tls = client_tls(server); });
+    errors_.attempt([&] { open_logs(runtime); });
+    if (speaks_tls) errors_.attempt([&] { runtime.tls = server_tls(runtime); });
+    if (runtime.stream().proxy_ssl) errors_.attempt([&] { runtime.client_tls = client_tls(server); });
     result_->servers.push_back(std::move(runtime));
   }
 
@@ -113,7 +103,7 @@ class Builder {
   std::shared_ptr<Generation> result_ = std::make_shared<Generation>();
   std::map<const void*, std::shared_ptr<const certs::ClientContext>>
       client_tls_;  // made once for servers that share it
-  std::vector<std::string> errors_;
+  exchange::GenerationErrors errors_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/stream/access_log.hpp"
 
 namespace gatehouse::stream {
@@ -32,10 +33,7 @@ void Session::set_variable(std::uint16_t slot, std::string_view value) {
 
 void Session::choose_server(std::string_view name) {
   if (name.empty() || listener.listener->servers.size() < 2) return;
-  std::string lower(name.ends_with('.') ? name.substr(0, name.size() - 1) : name);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
+  const std::string lower = lower_case(name.ends_with('.') ? name.substr(0, name.size() - 1) : name);
   config::Regex::Captures found;
   const auto match = listener.names.find(lower, found);
   server = &generation->shared->servers[match.server->id];

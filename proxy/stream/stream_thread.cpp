@@ -13,22 +13,9 @@ StreamThread::~StreamThread() = default;
 
 void StreamThread::use(std::shared_ptr<const Generation> generation) {
   auto next = std::make_shared<ThreadGeneration>();
-  const auto old = generation_;
-  for (const auto& spec : generation->config->stream.upstreams) {
-    std::shared_ptr<upstream::ClusterRuntime> cluster;
-    if (old) {
-      for (const auto& known : old->clusters) {
-        if (known->spec().name == spec.name && known->spec().implicit == spec.implicit) cluster = known;
-      }
-    }
-    if (cluster)
-      cluster->reconfigure(spec);
-    else
-      cluster = std::make_shared<upstream::ClusterRuntime>(thread_.reactor, spec,
-                                                           thread_.random_state ^ next->clusters.size());
-    upstream::refresh_names(cluster, thread_.resolver);
-    next->clusters.push_back(std::move(cluster));
-  }
+  next->clusters = upstream::carry_over(generation->config->stream.upstreams,
+                                        generation_ ? generation_->clusters : upstream::Clusters{}, thread_.reactor,
+                                        thread_.resolver, thread_.random_state);
   for (const auto& server : generation->servers) next->metrics.push_back(&metrics_.server(server.label));
   next->shared = std::move(generation);
   generation_ = std::move(next);

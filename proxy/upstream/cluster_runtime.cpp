@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/base/digest.hpp"
+#include "proxy/upstream/resolver.hpp"
 
 namespace gatehouse::upstream {
 namespace {
@@ -129,6 +130,22 @@ void ClusterRuntime::sweep(TimePoint now) {
   pool_.expire(now, close);
   pool_.remove_closed(
       [](const ConnectionPtr& connection) { return connection->stream.socket().descriptor().peer_closed; }, close);
+}
+
+Clusters carry_over(const std::vector<config::Upstream>& upstreams, const Clusters& old, io::Reactor& reactor,
+                    Resolver& resolver, std::uint64_t seed) {
+  Clusters clusters;
+  for (const auto& spec : upstreams) {
+    const auto known = std::ranges::find_if(old, [&](const auto& cluster) {
+      return cluster->spec().name == spec.name && cluster->spec().implicit == spec.implicit;
+    });
+    auto cluster =
+        known != old.end() ? *known : std::make_shared<ClusterRuntime>(reactor, spec, seed ^ clusters.size());
+    if (known != old.end()) cluster->reconfigure(spec);
+    refresh_names(cluster, resolver);
+    clusters.push_back(std::move(cluster));
+  }
+  return clusters;
 }
 
 }  // namespace gatehouse::upstream

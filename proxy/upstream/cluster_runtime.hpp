@@ -77,4 +77,12 @@ class ClusterRuntime {
   io::Signal resolved_;
 };
 
+class Resolver;
+using Clusters = std::vector<std::shared_ptr<ClusterRuntime>>;
+
+/// The clusters of a configuration that comes into use: those of `old` with the same name go on with their peers' state, the
+/// others are made. For the loop's thread.
+[[nodiscard]] Clusters carry_over(const std::vector<config::Upstream>& upstreams, const Clusters& old,
+                                  io::Reactor& reactor, Resolver& resolver, std::uint64_t seed);
+
 }  // namespace gatehouse::upstream

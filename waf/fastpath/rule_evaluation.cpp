@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "proxy/base/ascii.hpp"
 #include "waf/fastpath/seclang_lexer.hpp"
 #include "waf/fastpath/tx_state.hpp"
 
@@ -17,8 +18,7 @@ constexpr auto any_bytes = static_cast<ByteClasses>(UINT32_MAX);
 /// `lowered` is room for the text in lower case.
 [[nodiscard]] bool holds_phrase(const std::vector<std::string>& phrases, std::string_view text, std::string& lowered) {
   lowered.resize(text.size());
-  std::ranges::transform(text, lowered.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(text, lowered.begin(), to_lower);
   return std::ranges::any_of(phrases,
                              [&](const std::string& phrase) { return lowered.find(phrase) != std::string::npos; });
 }

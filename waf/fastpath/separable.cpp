@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -80,18 +79,15 @@ namespace {
   }
 }
 
-/// What a ctl does to other rules' conditions.
-enum class Steering : std::uint8_t { none, rules_or_parsers };
-
-[[nodiscard]] Steering steering_of(const Action& action) {
-  if (action.kind != ActionKind::ctl) return Steering::none;
+/// Whether the action may change which rules run or how the body is parsed.
+[[nodiscard]] bool steers(const Action& action) {
+  if (action.kind != ActionKind::ctl) return false;
   constexpr std::array<std::string_view, 6> kHarmless = {
       "auditEngine=", "auditLogParts=",        "forceRequestBodyVariable=",
       "ruleEngine=",  "ruleRemoveTargetById=", "ruleRemoveTargetByTag="};
   const std::string_view text = action.argument;
-  const bool harmless = std::ranges::any_of(
+  return std::ranges::none_of(
       kHarmless, [&](std::string_view word) { return equal_ignoring_case(text.substr(0, word.size()), word); });
-  return harmless ? Steering::none : Steering::rules_or_parsers;
 }
 
 [[nodiscard]] std::vector<const Rule*> links_of(const Rule& rule) {
@@ -106,36 +102,29 @@ template <class Test>
                              [&](const Rule* link) { return std::ranges::any_of(link->actions, test); });
 }
 
-[[nodiscard]] bool steers(const Rule& rule) {
-  return any_action(rule, [](const Action& action) { return steering_of(action) != Steering::none; });
-}
-
 /// TX members, by lower-case name, that may hold something else than in the run the proof is about. A name that ends in "*" stands
 /// for all with that beginning.
 class Disturbed {
  public:
-  void add(std::string name) { names_.insert(std::move(name)); }
+  void add(std::string name) {
+    if (std::ranges::find(names_, name) == names_.end()) names_.push_back(std::move(name));
+  }
   [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
 
   [[nodiscard]] bool may_be_chosen_by(const Variable& target) const {
     if (names_.empty()) return false;
     if (target.selector != SelectorKind::exact) return true;
-    return holds(lower_case(target.text));
+    return named_by(lower_case(target.text), names_);
   }
   [[nodiscard]] bool may_be_read_by(const TextTemplate& text) const {
     return std::ranges::any_of(text, [&](const TextPiece& piece) {
       if (!piece.is_macro) return false;
-      return piece.kind == VariableKind::tx ? holds(lower_case(piece.text)) : changed_by_matches(piece.kind);
+      return piece.kind == VariableKind::tx ? named_by(lower_case(piece.text), names_) : changed_by_matches(piece.kind);
     });
   }
 
  private:
-  [[nodiscard]] bool holds(const std::string& name) const {
-    return std::ranges::any_of(names_, [&](const std::string& one) {
-      return one.ends_with('*') ? name.starts_with(std::string_view(one).substr(0, one.size() - 1)) : one == name;
-    });
-  }
-  std::set<std::string> names_;
+  std::vector<std::string> names_;  // as named_by() takes them
 };
 
 [[nodiscard]] bool reads_macro(std::string_view text, const Disturbed& disturbed) {
@@ -221,7 +210,7 @@ void find_separable(const RuleList& rules, Plan& plan) {
       plan.not_narrowable = "rule " + std::to_string(rule.id) + " skips a number of rules";
       return;
     }
-    if (!steers(rule)) continue;
+    if (!any_action(rule, steers)) continue;
     if (alarms.contains(rule.id)) {
       steering.insert(rule.id);
     } else if (reads(rule, disturbed)) {
@@ -230,13 +219,11 @@ void find_separable(const RuleList& rules, Plan& plan) {
       return;
     }
   }
-  std::set<std::int64_t> dependent;
+  std::set<std::int64_t> dependent;  // whose first condition may hold after all, or do something though it fails
+  std::set<std::int64_t> unsteady;   // of which any condition may come out otherwise
   for (const auto& rule : rules.rules) {
     const bool captures_in_vain = rule.capture && rule.op && rule.op->negated;
     if (rule.phase > 2 || captures_in_vain || link_reads(rule, disturbed)) dependent.insert(rule.id);
-  }
-  std::set<std::int64_t> unsteady;
-  for (const auto& rule : rules.rules) {
     if (reads(rule, disturbed)) unsteady.insert(rule.id);
   }
   std::erase_if(plan.skipped, [&](const Plan::Skipped& rule) { return unsteady.contains(rule.by); });

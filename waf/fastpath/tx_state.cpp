@@ -6,13 +6,6 @@
 
 namespace gatehouse::waf::fastpath {
 
-std::string lower_case(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return result;
-}
-
 bool named_by(std::string_view name, const std::vector<std::string>& names) {
   return std::ranges::any_of(names, [name](const std::string& candidate) {
     if (candidate.ends_with('*')) return name.starts_with(std::string_view(candidate).substr(0, candidate.size() - 1));

@@ -8,11 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/base/ascii.hpp"
 #include "waf/fastpath/plan.hpp"
 
 namespace gatehouse::waf::fastpath {
-
-[[nodiscard]] std::string lower_case(std::string_view text);
 
 /// What is known about one member at one point of the program.
 struct TxValue {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "proxy/config/connection_limits.hpp"
 #include "proxy/config/setters.hpp"
 
 namespace gatehouse::config {
@@ -17,15 +18,11 @@ struct LimitSettings {
     std::uint64_t burst = 0;  ///< more excess than this is refused
     std::uint64_t delay = 0;  ///< excess beyond it waits; kNoDelay: none waits
   };
-  struct Connections {
-    std::size_t zone = 0;  ///< index into Http::connection_zones
-    std::uint32_t most = 0;
-  };
   std::vector<Requests> limit_req;
   int limit_req_status = 503;
   LogLevel limit_req_log_level = LogLevel::error;
   bool limit_req_dry_run = false;
-  std::vector<Connections> limit_conn;
+  std::vector<ConnectionLimit> limit_conn;  ///< in Http::connection_zones
   int limit_conn_status = 503;
   LogLevel limit_conn_log_level = LogLevel::error;
   bool limit_conn_dry_run = false;

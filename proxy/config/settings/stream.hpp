@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/config/connection_limits.hpp"
 #include "proxy/config/setters.hpp"
 
 namespace gatehouse::config {
@@ -32,11 +33,7 @@ struct StreamSettings {
   Milliseconds preread_timeout{30000};
   std::vector<std::string> ssl_alpn;  ///< empty: the client's offer is not answered
 
-  struct Limit {
-    std::size_t zone = 0;  ///< index into Config::stream_zones
-    std::uint32_t most = 0;
-  };
-  std::vector<Limit> limit_conn;
+  std::vector<ConnectionLimit> limit_conn;  ///< in Config::stream_zones
   LogLevel limit_conn_log_level = LogLevel::error;
   bool limit_conn_dry_run = false;
 

@@ -1,6 +1,7 @@
 // charset, source_charset, charset_map.
 #include <algorithm>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/settings/body_filters.hpp"
 #include "proxy/exchange/body_filters/body_filter.hpp"
 #include "proxy/exchange/exchange.hpp"
@@ -9,14 +10,6 @@
 
 namespace gatehouse::exchange {
 namespace {
-
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return lower;
-}
 
 /// From a single-byte charset.
 class Recode : public BodyFilter {
@@ -78,7 +71,7 @@ class RecodeFromUtf8 : public BodyFilter {
 
 // The charset parameter of a Content-Type, and where it begins (at its ';').
 std::optional<std::string_view> charset_parameter(std::string_view type, std::size_t& begins) {
-  const std::string lower = lowered(type);
+  const std::string lower = lower_case(type);
   const std::size_t at = lower.find("charset=");
   if (at == std::string::npos || at == 0) return std::nullopt;
   begins = type.rfind(';', at);
@@ -117,7 +110,7 @@ std::unique_ptr<BodyFilter> make_charset(Exchange& exchange) {
   }
   if (http::iequals(source, wanted)) source = {};
   const auto& maps = exchange.generation->shared->config->http.charset_maps;
-  const std::pair<std::string, std::string> key{lowered(source), lowered(wanted)};
+  const std::pair<std::string, std::string> key{lower_case(source), lower_case(wanted)};
   std::unique_ptr<BodyFilter> filter;
   if (!source.empty() && maps) {
     if (const auto found = maps->tables.find(key); found != maps->tables.end()) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/settings/compression.hpp"
 #include "proxy/exchange/body_filters/body_filter.hpp"
 #include "proxy/exchange/browser.hpp"
@@ -14,7 +15,7 @@ bool has_directive(const http::Fields& fields, http::FieldId id, std::string_vie
   return std::ranges::any_of(fields, [&](const http::Field& field) {
     if (field.id != id) return false;
     const auto at = std::search(field.value.begin(), field.value.end(), directive.begin(), directive.end(),
-                                [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+                                [](char a, char b) { return to_lower(a) == b; });
     return at != field.value.end();
   });
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "proxy/base/ascii.hpp"
 #include "proxy/config/settings/files.hpp"
 #include "proxy/exchange/error_pages.hpp"
 #include "proxy/exchange/proxy.hpp"
@@ -145,10 +146,7 @@ std::string_view type_of_uri(const Exchange& exchange, std::string_view uri) {
   const std::string_view name = uri.substr(uri.rfind('/') + 1);
   const std::size_t dot = name.rfind('.');
   if (dot == std::string_view::npos || dot == 0) return settings.default_type;
-  std::string extension(name.substr(dot + 1));
-  for (char& c : extension) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
+  const std::string extension = lower_case(name.substr(dot + 1));
   const config::MimeTypes& types = settings.types ? *settings.types : kUsual;
   const auto found = types.find(extension);
   return found == types.end() ? std::string_view(settings.default_type) : std::string_view(found->second);

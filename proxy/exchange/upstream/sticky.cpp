@@ -47,10 +47,10 @@ void tell_client(Exchange& exchange, const config::Sticky& sticky, std::string_v
   std::string text = sticky.cookie;
   text.append("=").append(server);
   if (sticky.expires) {
-    constexpr std::int64_t kLastDate = 2145916555;  // nginx's `max`
     const bool most = *sticky.expires == std::numeric_limits<std::int64_t>::max();
     const std::int64_t age = most ? 315360000 : *sticky.expires;
-    text.append("; expires=").append(http::format_cookie_date(most ? kLastDate : exchange.wall_seconds() + age));
+    text.append("; expires=")
+        .append(http::format_cookie_date(most ? http::kLastCookieDate : exchange.wall_seconds() + age));
     text.append("; max-age=").append(std::to_string(age));
   }
   if (sticky.domain) {
