@@ -1,5 +1,6 @@
 #include "proxy/io/reactor.hpp"
 
+#include <cassert>
 #include <cerrno>
 #include <exception>
 #include <system_error>
@@ -157,7 +158,8 @@ void Reactor::forget(Descriptor& descriptor) noexcept {
   // Closing is not enough: while another thread starts a process (the rules' check of a reload), that process holds every descriptor
   // until it runs its program, and the kernel would go on to report this one, by the address of an object that is gone.
   epoll_event none{};
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor.fd_, &none);
+  [[maybe_unused]] const int taken_out = ::epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor.fd_, &none);
+  assert(taken_out == 0 && "a Descriptor goes before what it describes is closed");
   // Events of this round that name it are dropped here.
   for (int i = event_index_; i < event_count_; ++i) {
     auto& event = events_[static_cast<std::size_t>(i)];

@@ -34,7 +34,8 @@ struct Operation {
 };
 
 /// Registration of one file descriptor with a reactor, for reading and writing at once, edge-triggered. Readiness is
-/// remembered, so that a system call is made only when it can succeed. Stays at its address; owns no descriptor.
+/// remembered, so that a system call is made only when it can succeed. Stays at its address; owns no descriptor, which
+/// must be closed after it is gone: another one may be open on the same file, and epoll would go on to tell of it.
 class Descriptor {
  public:
   Descriptor(Reactor& reactor, int fd);

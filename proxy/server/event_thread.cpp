@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/base/unique_fd.hpp"
 #include "proxy/exchange/thread_state.hpp"
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/signal.hpp"
@@ -45,11 +46,10 @@ struct EventThread::Impl {
           pause(*this) {
       if (address.family() != AddressFamily::unix_path) {
         const int on = 1;  // accepted sockets inherit it
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       }
       descriptor.wait_read(operation, TimePoint::max());
     }
-    ~Acceptor() { ::close(fd); }
 
     struct Accept : io::Operation {
       explicit Accept(Acceptor& acceptor_) noexcept
@@ -67,7 +67,7 @@ struct EventThread::Impl {
 
     Impl& owner;
     SocketAddress address;
-    int fd;
+    UniqueFd fd;         ///< behind `descriptor` in the order of destruction: epoll knows it by this number
     int source_fd = -1;  ///< the process' descriptor that this is a duplicate of
     io::Descriptor descriptor;
     Accept operation;
@@ -127,7 +127,7 @@ bool EventThread::Impl::Acceptor::accept_some() {
   for (int i = 0; i < kAcceptsPerEvent; ++i) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    const int accepted = ::accept4(fd, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int accepted = ::accept4(fd.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted >= 0) {
       owner.take(accepted, peer, size, *this);
       continue;
