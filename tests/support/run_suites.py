@@ -4,9 +4,9 @@ Exit status 0 when everything passed, 1 when a test failed or a suite could not 
 each suite stay in build/test-results/. End-to-end files run JOBS at a time, each in a process of its own, the slowest first;
 most of their time is waiting, so a few more than the cores are worth it.
 
-An end-to-end file that fails is run once more when nothing else runs: what a busy machine delays beyond a test's patience is no
-fault of Gatehouse. Both runs are printed, and a file that needed the second is named at the end. A crash, a sanitizer's report, an
-unclean error log or an ill-formed message is a finding however busy the machine was, and gets no second run.
+A unit test or an end-to-end file that fails is run once more when nothing else runs: what a busy machine delays beyond a test's
+patience is no fault of Gatehouse. Both runs are printed, and what needed the second is named at the end. A crash, a sanitizer's
+report, an unclean error log or an ill-formed message is a finding however busy the machine was, and gets no second run.
 """
 
 import concurrent.futures
@@ -23,9 +23,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "test-results"
 JOBS = int(os.environ.get("JOBS", max(2, (os.cpu_count() or 2) * 3 // 2)))
 SUITE_TIMEOUT = 1500  # seconds; no single suite may stop the whole run from telling how it ended
-MAX_SECOND_RUNS = 5  # files; when more fail it is not the machine
+MAX_SECOND_RUNS = 5  # unit tests of a build, and end-to-end files; when more fail it is not the machine
 # Said by the harness or the runtime about faults of the process under test, which no delay explains.
-FINDING = re.compile(r"the server misbehaved|ill-formed messages reached an origin|\w+Sanitizer:|runtime error:|exited on signal")
+FINDING = re.compile(r"the server misbehaved|ill-formed messages reached an origin|\w+Sanitizer:|runtime error:|exited on signal|"
+                     r"\*\*\*Exception|\(SEGFAULT\)|Subprocess aborted")
 # Files that take longest, started first so that the run does not end on one of them.
 SLOWEST = ("test_http1_rows.py", "test_reload.py", "test_limits.py", "test_waf.py", "test_supervisor.py", "test_proxying.py")
 
@@ -86,10 +87,17 @@ def counts(outcome: Outcome) -> str:
 
 
 def unit(preset: str, folder: str) -> Outcome:
-    report = RESULTS / f"unit-{preset}.xml"
-    return run(f"unit tests and fuzz corpora, {preset}",
-               ["ctest", "--test-dir", folder, "--output-on-failure", "-j", str(os.cpu_count() or 2), "--timeout", "300",
-                "--output-junit", str(report)], report)
+    def ctest(report: pathlib.Path, jobs: int, *more: str) -> Outcome:
+        return run(f"unit tests and fuzz corpora, {preset}",
+                   ["ctest", "--test-dir", folder, "--output-on-failure", "-j", str(jobs), "--timeout", "300",
+                    "--output-junit", str(report), *more], report)
+
+    first = ctest(RESULTS / f"unit-{preset}.xml", os.cpu_count() or 2)
+    if not may_run_again(first) or first.failed > MAX_SECOND_RUNS:
+        return first
+    second = ctest(RESULTS / f"unit-{preset}-again.xml", 1, "--rerun-failed")
+    return dataclasses.replace(second, passed=first.passed + second.passed, seconds=first.seconds + second.seconds,
+                               skipped=first.skipped, is_second=True)
 
 
 def end_to_end(file: pathlib.Path, binary: pathlib.Path, label: str, selection: list[str]) -> Outcome:

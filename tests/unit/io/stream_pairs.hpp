@@ -60,17 +60,27 @@ struct Pair {
   Stream client, server;
 };
 
+/// Fixes both socket buffers, so that how much a peer takes unread does not depend on the kernel's tuning of them
+/// (tcp(7), tcp_rmem: up to tens of MiB).
+inline int with_fixed_buffers(int fd) {
+  const int bytes = 256 * 1024;
+  require(::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0, "SO_SNDBUF");
+  require(::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) == 0, "SO_RCVBUF");
+  return fd;
+}
+
 inline Pair unix_pair(Reactor& reactor) {
   std::array<int, 2> fds{};
   require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data()) == 0, "socketpair");
-  return {Stream(Socket(reactor, fds[0])), Stream(Socket(reactor, fds[1]))};
+  return {Stream(Socket(reactor, with_fixed_buffers(fds[0]))), Stream(Socket(reactor, with_fixed_buffers(fds[1])))};
 }
 
 inline Pair tcp_pair(Reactor& reactor) {
   const Acceptor acceptor;
   auto connecting = start_connect(reactor, acceptor.address(), nullptr);
   require(connecting.has_value(), "connect");
-  return {Stream(std::move(connecting->socket)), Stream(Socket(reactor, acceptor.accept()))};
+  with_fixed_buffers(connecting->socket.fd());
+  return {Stream(std::move(connecting->socket)), Stream(Socket(reactor, with_fixed_buffers(acceptor.accept())))};
 }
 
 /// A TLS server's and a client's configuration around one self-signed key.
