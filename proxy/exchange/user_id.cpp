@@ -21,12 +21,8 @@ using Id = std::array<std::uint32_t, 4>;  // in host order, as nginx prints them
 constexpr std::size_t kEncoded = 24;      // base64 of 16 bytes
 constexpr std::size_t kMarkAt = 22;       // the first '=' of its padding
 
-std::optional<std::string_view> cookie(const Exchange& exchange, std::string_view name) {
-  return http::find_cookie(exchange.head.fields, [&](std::string_view given) { return given == name; });
-}
-
 std::optional<Id> read_id(const Exchange& exchange, const config::UserIdSettings& settings) {
-  const auto text = cookie(exchange, settings.name);
+  const auto text = http::find_cookie(exchange.head.fields, settings.name);
   if (!text || text->size() < kMarkAt) return std::nullopt;
   std::array<unsigned char, kEncoded> padded{};
   std::memcpy(padded.data(), text->data(), kMarkAt);
@@ -39,7 +35,7 @@ std::optional<Id> read_id(const Exchange& exchange, const config::UserIdSettings
 }
 
 bool has_mark(const Exchange& exchange, const config::UserIdSettings& settings) {
-  const auto text = cookie(exchange, settings.name);
+  const auto text = http::find_cookie(exchange.head.fields, settings.name);
   return text && text->size() > kMarkAt && (*text)[kMarkAt] == settings.mark;
 }
 

@@ -44,9 +44,7 @@ Value argument_of(Exchange& exchange, std::string_view name) {
   return std::nullopt;
 }
 
-Value cookie(Exchange& exchange, std::string_view name) {
-  return http::find_cookie(exchange.head.fields, [&](std::string_view given) { return iequals(given, name); });
-}
+Value cookie(Exchange& exchange, std::string_view name) { return http::find_cookie(exchange.head.fields, name); }
 
 Value request_id(Exchange& exchange, std::string_view) {
   if (exchange.request_id.empty()) {

@@ -94,7 +94,7 @@ server { listen 127.0.0.1:@http@;
 server { listen 127.0.0.1:@http@; userid on; userid_name uid; userid_path /p; userid_domain example.com; userid_flags httponly samesite=lax;
   location / { add_header X-Got "$uid_got" ; return 200 "x"; }
   location /log { userid log; add_header X-Got "$uid_got$uid_set"; return 200 "x"; }
-}""", get("/", headers={"Cookie": "uid=fwAAAV9eEABkQFx5AwMCAg=="}), get("/log"), get("/log", headers={"Cookie": "uid=short"})),
+}""", get("/", headers={"Cookie": "uid=fwAAAV9eEABkQFx5AwMCAg=="}), get("/", headers={"Cookie": "UID=fwAAAV9eEABkQFx5AwMCAg=="}), get("/log"), get("/log", headers={"Cookie": "uid=short"})),
     case("body_size_and_access_order", """
 server { listen 127.0.0.1:@http@; client_max_body_size 10;
   location / { deny all; proxy_pass http://127.0.0.1:@origin@; }
