@@ -226,7 +226,7 @@ bool Send::try_tls() {
     size = 0;
     for (const iovec& part : parts) {
       const std::size_t step = std::min(part.iov_len, kRecord - size);
-      std::memcpy(record + size, part.iov_base, step);
+      if (step != 0) std::memcpy(record + size, part.iov_base, step);  // an empty part may have no address
       size += step;
       if (size == kRecord) break;
     }
