@@ -133,7 +133,9 @@ class WorkerProcess {
   std::unique_ptr<AdminServer> admin_;
   std::optional<SocketAddress> admin_address_;
   std::thread loader_;
-  std::atomic<std::uint32_t> missing_{0};  ///< threads that have not confirmed the last order
+  // Threads that have not confirmed an order. One count each: the order to drain may overtake the answers to a reload.
+  std::atomic<std::uint32_t> still_applying_{0};
+  std::atomic<std::uint32_t> still_draining_{0};
   bool draining_ = false;
   bool orphaned_ = false;                                          ///< the supervisor is gone
   bool ended_ = false;                                             ///< leave the loop
@@ -340,10 +342,10 @@ void WorkerProcess::finish_reload(std::uint32_t number, const Loaded& loaded) {
   }
   exchange::begin_serving(*generation_);
   tell(loaded.notes);
-  missing_ = static_cast<std::uint32_t>(threads_.size());
+  still_applying_ = static_cast<std::uint32_t>(threads_.size());
   for (std::uint32_t i = 0; i < threads_.size(); ++i) {
     threads_[i]->apply({generation_, stream_}, sockets_for(i, *generation_->config), [this, number] {
-      if (missing_.fetch_sub(1) == 1) mailbox_.post([this, number] { applied(number); });
+      if (still_applying_.fetch_sub(1) == 1) mailbox_.post([this, number] { applied(number); });
     });
   }
 }
@@ -386,10 +388,10 @@ void WorkerProcess::begin_drain(bool replaced) {
     deadline_ = std::chrono::steady_clock::now() + *limit;
   }
   options_.sockets.close(ListeningSockets::UnixFiles::keep);  // the threads have copies, which they close themselves
-  missing_ = static_cast<std::uint32_t>(threads_.size());
+  still_draining_ = static_cast<std::uint32_t>(threads_.size());
   for (auto& thread : threads_) {
     thread->drain([this] {
-      if (missing_.fetch_sub(1) == 1) mailbox_.post([this] { ended_ = true; });
+      if (still_draining_.fetch_sub(1) == 1) mailbox_.post([this] { ended_ = true; });
     });
   }
 }
