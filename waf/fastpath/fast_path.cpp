@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "waf/fastpath/joint_rules.hpp"
 #include "waf/fastpath/pattern_set.hpp"
 #include "waf/fastpath/proven_values.hpp"
 #include "waf/fastpath/rule_evaluation.hpp"
@@ -31,28 +32,14 @@ constexpr std::array reason_texts{
 };
 
 /// Whether evaluating the rule in a response phase needs the request's values.
-[[nodiscard]] bool looks_at_request(const CompiledRule& rule) {
-  const auto of_request = [](VariableKind kind) {
-    switch (kind) {
-      case VariableKind::tx:
-      case VariableKind::matched_var:
-      case VariableKind::matched_var_name:
-      case VariableKind::matched_vars:
-      case VariableKind::matched_vars_names: return false;
-      default: return !of_response(kind);
-    }
-  };
-  const auto expands = [&](const TextTemplate& text) {
-    return std::ranges::any_of(text, [&](const TextPiece& piece) { return piece.is_macro && of_request(piece.kind); });
-  };
-  return std::ranges::any_of(rule.links, [&](const CompiledLink& link) {
-    const Link& plan = *link.link;
-    return !plan.producers.empty() || expands(plan.parameter) ||
-           std::ranges::any_of(link.targets, [&](const CompiledTarget& target) { return of_request(target.kind); }) ||
-           std::ranges::any_of(plan.writes,
-                               [&](const TxWrite& write) { return expands(write.name) || expands(write.value); });
-  });
+[[nodiscard]] bool looks_at_request(const RuleProgram& program, const CompiledRule& rule) {
+  const auto inputs = inputs_of(program, rule);
+  return !inputs || !std::ranges::all_of(*inputs, [](const RuleInput& input) { return of_response(input.kind); });
 }
+
+/// Longer values, and longer texts that decide several rules, are not remembered.
+constexpr std::size_t longest_text = 512;
+constexpr std::size_t longest_key = 1024;
 
 }  // namespace
 
@@ -61,15 +48,24 @@ std::string_view describe(FullPathReason reason) noexcept { return reason_texts.
 
 struct FastPath::Compiled {
   Compiled(std::shared_ptr<const Plan> plan, FastPathSettings chosen)
-      : settings(std::move(chosen)), program(std::move(plan)), classes(program) {
-    response_needs_request = std::ranges::any_of(
-        program.rules(), [](const CompiledRule& rule) { return rule.live->phase >= 3 && looks_at_request(rule); });
+      : settings(std::move(chosen)), program(std::move(plan)), classes(program), joint(program, classes) {
+    // Those that the request alone decides were asked with it.
+    std::vector<bool> with_request(program.rules().size(), false);
+    for (const JointRules& group : joint.request().groups) {
+      for (const RuleIndex rule : group.rules) with_request[rule] = true;
+    }
+    for (RuleIndex i = 0; i < program.rules().size(); ++i) {
+      const CompiledRule& rule = program.rules()[i];
+      if (rule.live->phase < 3 || with_request[i]) continue;
+      response_needs_request = response_needs_request || looks_at_request(program, rule);
+    }
   }
 
   bool response_needs_request = false;  ///< some rule of phases 3 to 5 looks at what the request brought
   FastPathSettings settings;
   RuleProgram program;
   TargetClasses classes;
+  JointRuleGroups joint;
 };
 
 FastPath::FastPath(std::shared_ptr<const Plan> plan, FastPathSettings settings)
@@ -96,6 +92,10 @@ FastPath::Shape FastPath::shape() const {
 }
 
 struct FastPath::Worker::State {
+  /// Groups of the memory beyond those of the target classes.
+  static constexpr ProvenValues::Group request_groups = ProvenValues::Group{1} << 30;
+  static constexpr ProvenValues::Group response_groups = ProvenValues::Group{2} << 30;
+
   State(std::shared_ptr<const FastPath> of, std::uint64_t seed)
       : fast_path(std::move(of)),
         compiled(*fast_path->compiled_),
@@ -103,7 +103,8 @@ struct FastPath::Worker::State {
         no_request(scratch),
         evaluation(compiled.program, compiled.settings.unicode_map, scratch),
         texts(compiled.program.chains(), compiled.settings.unicode_map, scratch),
-        proven(seed),
+        proven_head(seed, {.entries = 4096, .max_value = longest_key}),
+        proven_texts(seed, {.entries = 4096, .max_value = longest_text}),
         disproved(compiled.program.rules().size(), false),
         candidates(compiled.program.rules().size(), false) {
     for (const auto& set : compiled.classes.sets()) scanners.emplace_back(set);
@@ -189,10 +190,11 @@ struct FastPath::Worker::State {
     return may_match(check.rule);
   }
 
-  [[nodiscard]] Outcome check_value(const TargetClass& target_class, std::string_view value, bool remember) {
+  /// `proven`: values that were proven before, or null where none is worth remembering.
+  [[nodiscard]] Outcome check_value(const TargetClass& target_class, std::string_view value, ProvenValues* proven) {
     ++counters.values;
     if (target_class.empty()) return {};
-    if (remember && proven.contains(target_class.id, value)) {
+    if (proven != nullptr && proven->contains(target_class.id, value)) {
       ++counters.remembered;
       return {};
     }
@@ -204,20 +206,21 @@ struct FastPath::Worker::State {
     for (const auto& check : target_class.checks) {
       if (const auto outcome = ask(check); !outcome.clean()) return outcome;
     }
-    if (remember && !hit) proven.insert(target_class.id, value);
+    if (proven != nullptr && !hit) proven->insert(target_class.id, value);
     return {};
   }
 
   [[nodiscard]] Outcome check_kind(VariableKind kind) {
     if (fastpath::shape(kind) == VariableShape::scalar) {
-      return check_value(compiled.classes.of(kind, {}), values.scalar(kind), false);
+      return check_value(compiled.classes.of(kind, {}), values.scalar(kind), &proven_texts);
     }
-    const bool remember = kind == VariableKind::request_headers || kind == VariableKind::request_cookies ||
-                          kind == VariableKind::request_headers_names || kind == VariableKind::request_cookies_names ||
-                          kind == VariableKind::args_names;
+    const bool of_head = kind == VariableKind::request_headers || kind == VariableKind::request_cookies ||
+                         kind == VariableKind::request_headers_names || kind == VariableKind::request_cookies_names ||
+                         kind == VariableKind::args_names;
+    ProvenValues* const proven = of_head ? &proven_head : &proven_texts;
     for (const auto& member : values.members(kind)) {
       const auto outcome =
-          check_value(compiled.classes.of(kind, member.name), RequestValues::value_of(kind, member), remember);
+          check_value(compiled.classes.of(kind, member.name), RequestValues::value_of(kind, member), proven);
       if (!outcome.clean()) return outcome;
     }
     return {};
@@ -256,13 +259,37 @@ struct FastPath::Worker::State {
     return {};
   }
 
+  /// The rules that no scan finds. `next_group` is the first group of the memory that is theirs, `seen` null while the
+  /// request is looked at.
+  [[nodiscard]] Outcome check_direct(const JointRuleGroups::Phases& direct, ProvenValues::Group next_group,
+                                     const RequestValues& request, const ResponseValues* seen) {
+    for (const JointRules& group : direct.groups) {
+      const auto memory_group = next_group++;
+      const auto key = group.key(request, seen, longest_key, scratch);
+      ProvenValues& proven = group.varies ? proven_texts : proven_head;
+      if (key && proven.contains(memory_group, *key)) {
+        for (const auto rule : group.rules) disproved[rule] = true;
+        continue;
+      }
+      bool all = true;
+      for (const auto rule : group.rules) {
+        if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
+        all = all && disproved[rule];
+      }
+      if (key && all) proven.insert(memory_group, *key);
+    }
+    for (const auto rule : direct.others) {
+      if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
+    }
+    return {};
+  }
+
   [[nodiscard]] Outcome check_request(const RequestInput& input) {
     if (const auto outcome = parse(input); !outcome.clean()) return outcome;
     evaluation.begin(values, nullptr);
     begin_check(compiled.program.plan().not_narrowable.empty());
-    for (const auto rule : compiled.classes.direct_request()) {
-      if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
-    }
+    if (const auto outcome = check_direct(compiled.joint.request(), request_groups, values, nullptr); !outcome.clean())
+      return outcome;
     for (const auto kind : compiled.classes.kinds()) {
       if (of_response(kind)) continue;
       if (const auto outcome = check_kind(kind); !outcome.clean()) return outcome;
@@ -304,24 +331,21 @@ struct FastPath::Worker::State {
       if (!of_response(kind)) continue;
       if (const auto outcome = check_response_kind(kind); !outcome.clean()) return outcome;
     }
-    for (const auto rule : compiled.classes.direct_response()) {
-      if (const auto outcome = may_match(rule); !outcome.clean()) return outcome;
-    }
-    return {};
+    return check_direct(compiled.joint.response(), response_groups, *seen, &response);
   }
 
   [[nodiscard]] Outcome check_response_kind(VariableKind kind) {
     switch (kind) {
-      case VariableKind::response_body: return check_value(compiled.classes.of(kind, {}), response.body, false);
+      case VariableKind::response_body: return check_value(compiled.classes.of(kind, {}), response.body, &proven_texts);
       case VariableKind::response_headers:
       case VariableKind::response_headers_names:
         for (const auto& header : response.headers) {
           const auto& target_class = compiled.classes.of(kind, header.name);
           const auto value = kind == VariableKind::response_headers ? header.value : header.name;
-          if (const auto outcome = check_value(target_class, value, false); !outcome.clean()) return outcome;
+          if (const auto outcome = check_value(target_class, value, &proven_head); !outcome.clean()) return outcome;
         }
         return {};
-      default: return check_value(compiled.classes.of(kind, {}), response.status, false);
+      default: return check_value(compiled.classes.of(kind, {}), response.status, nullptr);
     }
   }
 
@@ -333,7 +357,9 @@ struct FastPath::Worker::State {
   ResponseValues response;
   RuleEvaluation evaluation;
   ChainTexts texts;
-  ProvenValues proven;
+  ProvenValues proven_head;  // header fields, cookies and names: few, and the same again and again
+  ProvenValues
+      proven_texts;  // arguments and lines: many are seen once, so they have a memory of their own to evict each other from
   std::vector<Scanner> scanners;
   std::vector<bool> disproved;  // by rule, for the message at hand
   Candidates candidates;        // the same: those that may match, and at the end heads of chains that do

@@ -81,15 +81,15 @@ class FastPath::Worker {
   Worker(Worker&&) noexcept;
   Worker& operator=(Worker&&) noexcept;
 
-  /// Phases 1 and 2. `input` is borrowed for the call. Does not throw on data; takes microseconds, in steady state without
-  /// heap memory for ordinary requests.
+  /// Phases 1 and 2, and rules of later phases that look at nothing of the response. `input` is borrowed for the call. Does
+  /// not throw on data; takes microseconds, in steady state without heap memory for ordinary requests.
   [[nodiscard]] Outcome check_request(const RequestInput& input);
 
   /// After check_request() ended in rule_may_match: the rules of phases 1 and 2 whose first condition may hold; null where the library must be asked
   /// about all of them (Plan::not_narrowable, or a candidate that steers others). Valid until the next check.
   [[nodiscard]] const Candidates* candidates() const noexcept;
 
-  /// Phases 3 to 5 of a request that check_request() found clean, however many others were checked since. `response.body` is
+  /// The rest of phases 3 to 5 of a request that check_request() found clean, however many others were checked since. `response.body` is
   /// what the library would be given; empty where the body is not inspected. `request` is taken apart again only if some
   /// rule of these phases looks at it.
   [[nodiscard]] Outcome check_response(const RequestInput& request, const ResponseInput& response);

@@ -1,6 +1,7 @@
 // A bounded memory of values that were proven clean: User-Agent, Accept and cookies come again and again.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -40,16 +41,19 @@ class ProvenValues {
 
  private:
   static constexpr std::size_t ways = 4;
+  /// The hashes of one set beside each other: what isn't there is told from one cache line.
+  struct alignas(32) Tags {
+    std::array<std::uint64_t, ways> hashes{};  ///< 0: empty
+  };
   struct Entry {
-    std::uint64_t hash = 0;
-    std::uint64_t used = 0;  ///< turn of the last use; 0: empty
+    std::uint64_t used = 0;  ///< turn of the last use
     Group group = 0;
     std::string value;
   };
   [[nodiscard]] std::uint64_t hash(Group group, std::string_view value) const noexcept;
-  [[nodiscard]] Entry* set_of(std::uint64_t hash) noexcept { return &entries_[(hash & mask_) * ways]; }
 
-  std::vector<Entry> entries_;
+  std::vector<Tags> tags_;
+  std::vector<Entry> entries_;  ///< `ways` for each of tags_
   std::uint64_t mask_;
   std::uint64_t seed_;
   std::size_t max_value_;

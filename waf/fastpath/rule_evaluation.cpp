@@ -15,14 +15,6 @@ namespace {
 /// Every fact possible: classification is not worth it where few checks follow.
 constexpr auto any_bytes = static_cast<ByteClasses>(UINT32_MAX);
 
-/// `lowered` is room for the text in lower case.
-[[nodiscard]] bool holds_phrase(const std::vector<std::string>& phrases, std::string_view text, std::string& lowered) {
-  lowered.resize(text.size());
-  std::ranges::transform(text, lowered.begin(), to_lower);
-  return std::ranges::any_of(phrases,
-                             [&](const std::string& phrase) { return lowered.find(phrase) != std::string::npos; });
-}
-
 }  // namespace
 
 RuleEvaluation::RuleEvaluation(const RuleProgram& program, UnicodeMap map, Scratch& scratch)
@@ -281,7 +273,7 @@ bool RuleEvaluation::ask(const CompiledLink& link, const Value& value, std::stri
   value_captures_.clear();
   bool holds = false;
   if (!link.op) {
-    holds = holds_phrase(link.phrases, text, lowered_);
+    holds = link.phrases.occurs_in(text, lowered_);
   } else if (parameter_varies_) {
     holds = link.op->matches_with(parameter_, text, any_bytes, exact_);
   } else if (link.link->capture && link.op->pattern() != nullptr) {

@@ -238,15 +238,17 @@ void RuleProgram::compile_operator(const Link& link, const LiveRule& rule, Compi
       compiled.opaque = "@pm with a macro";
       return;
     }
+    const bool bodies = std::ranges::any_of(link.targets, [](const Variable& target) {
+      return target.kind == Kind::request_body || target.kind == Kind::response_body;
+    });
     if (link.op.kind == OperatorKind::pm) {
-      compiled.phrases = pm_phrases(link.op.parameter);
+      compiled.phrases = PhraseList(pm_phrases(link.op.parameter), bodies);
     } else if (const auto text = read_beside(link.op.parameter, rule.origin.file)) {
-      compiled.phrases = pm_file_phrases(*text);
+      compiled.phrases = PhraseList(pm_file_phrases(*text), bodies);
     } else {
       compiled.opaque = "@pmFromFile " + link.op.parameter + " cannot be read";
       return;
     }
-    for (auto& phrase : compiled.phrases) phrase = lower_case(phrase);
     return;
   }
   Operator op = link.op;

@@ -9,6 +9,7 @@
 
 #include "waf/fastpath/exact_pattern.hpp"
 #include "waf/fastpath/operators.hpp"
+#include "waf/fastpath/phrase_list.hpp"
 #include "waf/fastpath/plan.hpp"
 #include "waf/fastpath/transformations.hpp"
 
@@ -35,8 +36,8 @@ struct CompiledLink {
   const Link* link = nullptr;  ///< of the plan
   std::vector<CompiledTarget> targets;
   std::vector<CompiledTarget> exclusions;
-  std::optional<ExactOperator> op;   ///< absent for pm and pmFromFile
-  std::vector<std::string> phrases;  ///< pm and pmFromFile: lower case
+  std::optional<ExactOperator> op;  ///< absent for pm and pmFromFile
+  PhraseList phrases;               ///< of pm and pmFromFile
   ChainTree::Node node = ChainTree::root;
   std::string opaque;  ///< not empty: why the condition must be taken to hold
 };

@@ -70,9 +70,9 @@ struct Pattern {
     if (!translation.tree) return std::nullopt;
     return Pattern{std::move(translation.re2), std::move(translation.tree)};
   }
-  auto text = union_pattern(op, link.phrases);
+  auto text = union_pattern(op, link.phrases.phrases());
   if (!text) return std::nullopt;
-  return Pattern{std::move(*text), union_tree(op, link.phrases)};
+  return Pattern{std::move(*text), union_tree(op, link.phrases.phrases())};
 }
 
 }  // namespace
