@@ -108,6 +108,9 @@ struct FastPath::Worker::State {
         disproved(compiled.program.rules().size(), false),
         candidates(compiled.program.rules().size(), false) {
     for (const auto& set : compiled.classes.sets()) scanners.emplace_back(set);
+    for (const auto& scanner : scanners) {
+      empty_is_clean.push_back(scanner.scan({}, classify({}), found) == ScanResult::clean);
+    }
   }
 
   /// Not clean ends the check: at the first candidate, unless all of them are wanted.
@@ -145,6 +148,7 @@ struct FastPath::Worker::State {
   }
 
   [[nodiscard]] Outcome scan_text(const TargetClass& target_class, const ScanGroup& group, ChainTexts::TextId text) {
+    if (texts.bytes(text).empty() && empty_is_clean[group.set]) return {};
     ++counters.scans;
     return confirm(target_class, scanners[group.set].scan(texts.bytes(text), texts.classes(text), found));
   }
@@ -210,17 +214,19 @@ struct FastPath::Worker::State {
     return {};
   }
 
-  [[nodiscard]] Outcome check_kind(VariableKind kind) {
+  [[nodiscard]] Outcome check_source(const TargetClasses::Source& source) {
+    const VariableKind kind = source.kind;
     if (fastpath::shape(kind) == VariableShape::scalar) {
-      return check_value(compiled.classes.of(kind, {}), values.scalar(kind), &proven_texts);
+      return check_value(compiled.classes.of(source, {}), values.scalar(kind), &proven_texts);
     }
     const bool of_head = kind == VariableKind::request_headers || kind == VariableKind::request_cookies ||
                          kind == VariableKind::request_headers_names || kind == VariableKind::request_cookies_names ||
                          kind == VariableKind::args_names;
     ProvenValues* const proven = of_head ? &proven_head : &proven_texts;
-    for (const auto& member : values.members(kind)) {
+    const auto members = source.part == ArgumentPart::all ? values.members(kind) : values.arguments(source.part);
+    for (const auto& member : members) {
       const auto outcome =
-          check_value(compiled.classes.of(kind, member.name), RequestValues::value_of(kind, member), proven);
+          check_value(compiled.classes.of(source, member.name), RequestValues::value_of(kind, member), proven);
       if (!outcome.clean()) return outcome;
     }
     return {};
@@ -290,9 +296,9 @@ struct FastPath::Worker::State {
     begin_check(compiled.program.plan().not_narrowable.empty());
     if (const auto outcome = check_direct(compiled.joint.request(), request_groups, values, nullptr); !outcome.clean())
       return outcome;
-    for (const auto kind : compiled.classes.kinds()) {
-      if (of_response(kind)) continue;
-      if (const auto outcome = check_kind(kind); !outcome.clean()) return outcome;
+    for (const auto& source : compiled.classes.sources()) {
+      if (of_response(source.kind)) continue;
+      if (const auto outcome = check_source(source); !outcome.clean()) return outcome;
     }
     if (!first.clean() && collects) keep_heads_that_hold();
     return first;
@@ -327,25 +333,27 @@ struct FastPath::Worker::State {
     response.headers.clear();
     for (const auto& header : input.headers) response.headers.push_back({header.name, header.value});
     evaluation.begin(*seen, &response);
-    for (const auto kind : compiled.classes.kinds()) {
-      if (!of_response(kind)) continue;
-      if (const auto outcome = check_response_kind(kind); !outcome.clean()) return outcome;
+    for (const auto& source : compiled.classes.sources()) {
+      if (!of_response(source.kind)) continue;
+      if (const auto outcome = check_response_source(source); !outcome.clean()) return outcome;
     }
     return check_direct(compiled.joint.response(), response_groups, *seen, &response);
   }
 
-  [[nodiscard]] Outcome check_response_kind(VariableKind kind) {
+  [[nodiscard]] Outcome check_response_source(const TargetClasses::Source& source) {
+    const auto& classes = compiled.classes;
+    const VariableKind kind = source.kind;
     switch (kind) {
-      case VariableKind::response_body: return check_value(compiled.classes.of(kind, {}), response.body, &proven_texts);
+      case VariableKind::response_body: return check_value(classes.of(source, {}), response.body, &proven_texts);
       case VariableKind::response_headers:
       case VariableKind::response_headers_names:
         for (const auto& header : response.headers) {
-          const auto& target_class = compiled.classes.of(kind, header.name);
           const auto value = kind == VariableKind::response_headers ? header.value : header.name;
-          if (const auto outcome = check_value(target_class, value, &proven_head); !outcome.clean()) return outcome;
+          const auto outcome = check_value(classes.of(source, header.name), value, &proven_head);
+          if (!outcome.clean()) return outcome;
         }
         return {};
-      default: return check_value(compiled.classes.of(kind, {}), response.status, nullptr);
+      default: return check_value(classes.of(source, {}), response.status, nullptr);
     }
   }
 
@@ -357,14 +365,14 @@ struct FastPath::Worker::State {
   ResponseValues response;
   RuleEvaluation evaluation;
   ChainTexts texts;
-  ProvenValues proven_head;  // header fields, cookies and names: few, and the same again and again
-  ProvenValues
-      proven_texts;  // arguments and lines: many are seen once, so they have a memory of their own to evict each other from
+  ProvenValues proven_head;   // header fields, cookies and names: few, and the same again and again
+  ProvenValues proven_texts;  // arguments and lines: many are seen once and must not evict those
   std::vector<Scanner> scanners;
-  std::vector<bool> disproved;  // by rule, for the message at hand
-  Candidates candidates;        // the same: those that may match, and at the end heads of chains that do
-  Outcome first;                // what the first of them says
-  bool collects = false;        // the check goes on behind it
+  std::vector<bool> empty_is_clean;  // by set: what decoding leaves nothing of needs no scan
+  std::vector<bool> disproved;       // by rule, for the message at hand
+  Candidates candidates;             // the same: those that may match, and at the end heads of chains that do
+  Outcome first;                     // what the first of them says
+  bool collects = false;             // the check goes on behind it
   std::vector<CheckId> found;
   std::vector<ChainTexts::TextId> intermediate;
   bool hit = false;  // a check of the value at hand named some rule

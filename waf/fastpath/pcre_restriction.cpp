@@ -79,4 +79,13 @@ std::optional<Node> restrict_to(const Node& tree, const ByteSet& alphabet) {
   return tree;
 }
 
+Node before_lowercase(const Node& tree) {
+  Node before = tree;
+  if (tree.kind == NodeKind::set) {
+    for (std::size_t letter = 'A'; letter <= 'Z'; ++letter) before.bytes[letter] = tree.bytes[letter - 'A' + 'a'];
+  }
+  for (Node& child : before.children) child = before_lowercase(child);
+  return before;
+}
+
 }  // namespace gatehouse::waf::fastpath::pcre

@@ -63,4 +63,8 @@ struct Refusal {
 /// a byte are gone. Nothing if no such text can match: a proof. Assertions count as satisfiable, back references too.
 [[nodiscard]] std::optional<Node> restrict_to(const Node& tree, const ByteSet& alphabet);
 
+/// The tree of texts whose lower case (of ASCII letters) `tree` matches: a set takes whatever becomes one of its bytes.
+/// What else the tree says is the same of a text and its lower case.
+[[nodiscard]] Node before_lowercase(const Node& tree);
+
 }  // namespace gatehouse::waf::fastpath::pcre

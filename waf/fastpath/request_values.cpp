@@ -369,20 +369,30 @@ bool RequestValues::models(VariableKind kind) noexcept {
 }
 
 std::span<const Member> RequestValues::members(VariableKind kind) const noexcept {
-  const std::span<const Member> arguments = arguments_;
   switch (kind) {
     case Kind::args:
-    case Kind::args_names: return arguments;
+    case Kind::args_names: return arguments(ArgumentPart::all);
     case Kind::args_get:
-    case Kind::args_get_names: return arguments.first(get_arguments_);
+    case Kind::args_get_names: return arguments(ArgumentPart::query);
     case Kind::args_post:
-    case Kind::args_post_names: return arguments.subspan(get_arguments_, post_arguments_);
+    case Kind::args_post_names: return arguments(ArgumentPart::body);
     case Kind::request_cookies:
     case Kind::request_cookies_names: return cookies_;
     case Kind::request_headers:
     case Kind::request_headers_names: return headers_;
     default: return multipart_.members(kind);
   }
+}
+
+std::span<const Member> RequestValues::arguments(ArgumentPart part) const noexcept {
+  const std::span<const Member> all = arguments_;
+  switch (part) {
+    case ArgumentPart::all: return all;
+    case ArgumentPart::query: return all.first(get_arguments_);
+    case ArgumentPart::body: return all.subspan(get_arguments_, post_arguments_);
+    case ArgumentPart::other: return all.subspan(get_arguments_ + post_arguments_);
+  }
+  return all;
 }
 
 std::string_view RequestValues::value_of(VariableKind kind, const Member& member) noexcept {

@@ -40,6 +40,9 @@ enum class ParseOutcome : std::uint8_t {
   unmodelled,  ///< a form that only the library parses, or a body it would call broken: take the full path
 };
 
+/// Members of ARGS by where they came from; those of `other` are in no collection besides.
+enum class ArgumentPart : std::uint8_t { all, query, body, other };
+
 /// The values of one request. One per thread, reused: in steady state nothing is allocated.
 ///
 /// Views point into the request's own memory or into the scratch; they are valid until either goes. Call parse_head(),
@@ -71,6 +74,9 @@ class RequestValues {
 
   /// The members of a collection. Of a *_NAMES collection the value is the name: use value_of().
   [[nodiscard]] std::span<const Member> members(VariableKind kind) const noexcept;
+
+  /// The members of ARGS that came so.
+  [[nodiscard]] std::span<const Member> arguments(ArgumentPart part) const noexcept;
 
   /// The value rules see of a member: its name for ARGS_NAMES, REQUEST_HEADERS_NAMES and the like.
   [[nodiscard]] static std::string_view value_of(VariableKind kind, const Member& member) noexcept;

@@ -1,8 +1,7 @@
 #include "waf/fastpath/target_classes.hpp"
 
 #include <algorithm>
-#include <map>
-#include <optional>
+#include <set>
 
 #include "waf/fastpath/pattern_translation.hpp"
 #include "waf/fastpath/seclang_lexer.hpp"
@@ -13,18 +12,15 @@ namespace {
 
 using Kind = VariableKind;
 
-/// Variables that mostly the same rules look at share their sets: building one takes tens of milliseconds.
-enum class Family : std::uint8_t { arguments, headers, lines, request_body, response_body, response_headers };
-
-[[nodiscard]] Family family_of(Kind kind) noexcept {
+[[nodiscard]] ValueFamily family_of(Kind kind) noexcept {
   switch (kind) {
     case Kind::request_headers:
-    case Kind::request_headers_names: return Family::headers;
-    case Kind::request_body: return Family::request_body;
-    case Kind::response_body: return Family::response_body;
+    case Kind::request_headers_names: return ValueFamily::headers;
+    case Kind::request_body: return ValueFamily::request_body;
+    case Kind::response_body: return ValueFamily::response_body;
     case Kind::response_headers:
-    case Kind::response_headers_names: return Family::response_headers;
-    default: return shape(kind) == VariableShape::scalar ? Family::lines : Family::arguments;
+    case Kind::response_headers_names: return ValueFamily::response_headers;
+    default: return shape(kind) == VariableShape::scalar ? ValueFamily::lines : ValueFamily::arguments;
   }
 }
 
@@ -54,30 +50,9 @@ enum class Family : std::uint8_t { arguments, headers, lines, request_body, resp
   }
 }
 
-struct Pattern {
-  std::string re2;
-  std::optional<pcre::Node> tree;
-};
-
-/// The text to search for, or none when the operator is not a search.
-[[nodiscard]] std::optional<Pattern> pattern_of(const CompiledLink& link) {
-  const auto parameter = constant_text(link.link->parameter);
-  if (!parameter) return std::nullopt;
-  Operator op = link.link->op;
-  op.parameter = *parameter;
-  if (op.kind == OperatorKind::rx) {
-    auto translation = translate(op.parameter);
-    if (!translation.tree) return std::nullopt;
-    return Pattern{std::move(translation.re2), std::move(translation.tree)};
-  }
-  auto text = union_pattern(op, link.phrases.phrases());
-  if (!text) return std::nullopt;
-  return Pattern{std::move(*text), union_tree(op, link.phrases.phrases())};
-}
-
 }  // namespace
 
-bool TargetClasses::scannable(const CompiledRule& rule) const {
+bool TargetClasses::scannable(const CompiledRule& rule) {
   const auto& link = rule.links.front();
   const auto& plan = *link.link;
   if (!link.opaque.empty() || plan.always || !plan.constants.empty() || !plan.producers.empty() || plan.op.negated) {
@@ -105,89 +80,137 @@ bool TargetClasses::scannable(const CompiledRule& rule) const {
   return worth || (!link.targets.empty() && rule.live->alarm_link == 0);
 }
 
+std::optional<TargetClasses::Search> TargetClasses::search_of(const CompiledLink& link, const ChainTree& chains) {
+  const auto parameter = constant_text(link.link->parameter);
+  if (!parameter) return std::nullopt;
+  Operator op = link.link->op;
+  op.parameter = *parameter;
+  Search search{.re2 = {}, .tree = {}, .node = link.node};
+  if (op.kind == OperatorKind::rx) {
+    auto translation = translate(op.parameter);
+    if (!translation.tree) return std::nullopt;
+    search.re2 = std::move(translation.re2);
+    search.tree = std::move(translation.tree);
+  } else {
+    auto text = union_pattern(op, link.phrases.phrases());
+    if (!text) return std::nullopt;
+    search.re2 = std::move(*text);
+    search.tree = union_tree(op, link.phrases.phrases());
+  }
+  // A text and the same in lower case would be two to search. One is enough for a pattern that takes either case.
+  const bool ends_in_lowercase = link.node != ChainTree::root && chains.step(link.node) == Transformation::lowercase;
+  if (!ends_in_lowercase || !search.tree || link.link->multi_match) return search;
+  pcre::ByteSet every_byte;
+  every_byte.set();
+  pcre::Node before = pcre::before_lowercase(*search.tree);
+  auto text = restricted_pattern(before, every_byte);
+  if (!text || text->empty()) return search;
+  return Search{.re2 = std::move(*text), .tree = std::move(before), .node = chains.parent(link.node)};
+}
+
 TargetClasses::TargetClasses(const RuleProgram& program) {
   const auto& rules = program.rules();
+  std::vector<Scanned> scanned;
   for (RuleIndex i = 0; i < rules.size(); ++i) {
-    const bool by_value = scannable(rules[i]) && asked_by_value(rules[i].links.front().link->op.kind);
-    const bool by_pattern = !by_value && scannable(rules[i]) && pattern_of(rules[i].links.front());
-    if (by_value || by_pattern) {
-      scanned_.push_back(i);
+    std::optional<Scanned> found;
+    if (scannable(rules[i])) {
+      const CompiledLink& link = rules[i].links.front();
+      const bool by_value = asked_by_value(link.link->op.kind);
+      auto search = by_value ? std::nullopt : search_of(link, program.chains());
+      if (by_value || search) found = Scanned{.rule = i, .link = &link, .search = std::move(search), .sets = {}};
+    }
+    if (found) {
+      scanned.push_back(std::move(*found));
     } else {
       (rules[i].live->phase >= 3 ? direct_response_ : direct_request_).push_back(i);
     }
   }
-  add_sets(program);
+  std::map<std::pair<ValueFamily, ChainTree::Node>, std::size_t> index_of;
+  std::set<Kind> kinds;
+  for (Scanned& rule : scanned) {
+    for (const auto& target : rule.link->targets) kinds.insert(target.kind);
+    if (rule.search) add_to_sets(rule, program.chains(), index_of);
+  }
+  const auto add_parts = [&](Kind all, Kind get, Kind post) {
+    if (kinds.erase(all) + kinds.erase(get) + kinds.erase(post) == 0) return;
+    add_source({.kind = all, .part = ArgumentPart::query, .whole = 0, .named = {}}, {all, get}, scanned, program);
+    add_source({.kind = all, .part = ArgumentPart::body, .whole = 0, .named = {}}, {all, post}, scanned, program);
+    add_source({.kind = all, .part = ArgumentPart::other, .whole = 0, .named = {}}, {all}, scanned, program);
+  };
+  add_parts(Kind::args, Kind::args_get, Kind::args_post);
+  add_parts(Kind::args_names, Kind::args_get_names, Kind::args_post_names);
+  for (const Kind kind : kinds) {
+    add_source({.kind = kind, .part = ArgumentPart::all, .whole = 0, .named = {}}, {kind}, scanned, program);
+  }
 }
 
-void TargetClasses::add_sets(const RuleProgram& program) {
-  // Set of (family, chain), where only chains that change every value count as different.
-  std::map<std::pair<Family, ChainTree::Node>, std::size_t> index_of;
-  classes_.push_back({.id = 0, .groups = {}, .checks = {}, .rules = std::vector<bool>(program.rules().size(), false)});
-  std::map<Kind, std::vector<std::string>> names;
-  std::vector<std::map<Family, std::size_t>> set_by_family(program.rules().size());
-  for (const auto rule : scanned_) {
-    const auto& link = program.rules()[rule].links.front();
-    for (const auto& target : link.targets) {
-      auto& named = names[target.kind];
-      if (target.selector == SelectorKind::exact && std::ranges::find(named, target.name) == named.end()) {
-        named.push_back(target.name);
-      }
-      if (asked_by_value(link.link->op.kind)) continue;
-      const auto family = family_of(target.kind);
-      const bool always = intersects(program.chains().blockers(link.node), ByteClasses::always);
-      const auto [found, fresh] = index_of.try_emplace({family, always ? link.node : ChainTree::root}, sets_.size());
-      if (fresh) sets_.emplace_back();
-      if (set_by_family[rule].contains(family)) continue;
-      set_by_family[rule][family] = found->second;
-      const auto pattern = pattern_of(link);
-      sets_[found->second].add(rule, pattern->re2, pattern->tree ? &*pattern->tree : nullptr);
+void TargetClasses::add_to_sets(Scanned& scanned, const ChainTree& chains,
+                                std::map<std::pair<ValueFamily, ChainTree::Node>, std::size_t>& index_of) {
+  const Search& search = *scanned.search;
+  // Only chains that change every value count as different.
+  const bool always = intersects(chains.blockers(search.node), ByteClasses::always);
+  for (const auto& target : scanned.link->targets) {
+    const auto family = family_of(target.kind);
+    if (scanned.sets.contains(family)) continue;
+    const auto [found, fresh] = index_of.try_emplace({family, always ? search.node : ChainTree::root}, sets_.size());
+    if (fresh) sets_.emplace_back();
+    scanned.sets[family] = found->second;
+    sets_[found->second].add(scanned.rule, search.re2, search.tree ? &*search.tree : nullptr);
+  }
+}
+
+void TargetClasses::add_source(Source source, const std::vector<VariableKind>& looked_at_as,
+                               const std::vector<Scanned>& scanned, const RuleProgram& program) {
+  source.whole = add_class(looked_at_as, {}, scanned, program);
+  for (const Scanned& rule : scanned) {
+    for (const auto& target : rule.link->targets) {
+      const bool here = std::ranges::find(looked_at_as, target.kind) != looked_at_as.end();
+      if (!here || target.selector != SelectorKind::exact) continue;
+      if (std::ranges::find(source.named, target.name, &Source::Named::name) != source.named.end()) continue;
+      source.named.push_back({target.name, add_class(looked_at_as, target.name, scanned, program)});
     }
   }
-  for (const auto& [kind, named] : names) {
-    kinds_.push_back(kind);
-    const auto build = [&](std::string_view name) {
-      TargetClass target_class;
-      target_class.id = static_cast<std::uint32_t>(classes_.size());
-      target_class.rules.assign(program.rules().size(), false);
-      std::map<std::size_t, ScanGroup> groups;
-      for (const auto rule : scanned_) {
-        const auto& link = program.rules()[rule].links.front();
-        const bool looks = std::ranges::any_of(link.targets, [&](const CompiledTarget& target) {
-          return target.kind == kind &&
-                 (target.selector != SelectorKind::exact || (!name.empty() && target.name == name));
-        });
-        if (!looks) continue;
-        target_class.rules[rule] = true;
-        if (asked_by_value(link.link->op.kind)) {
-          target_class.checks.push_back({rule, &link});
-          continue;
-        }
-        const auto set = set_by_family[rule].at(family_of(kind));
-        auto& group = groups[set];
-        group.set = set;
-        group.blockers = group.blockers | program.chains().blockers(link.node);
-        if (link.link->multi_match) {
-          group.multi_match.emplace_back(rule, link.node);
-        } else if (std::ranges::find(group.nodes, link.node) == group.nodes.end()) {
-          group.nodes.push_back(link.node);
-        }
-      }
-      for (auto& [set, group] : groups) target_class.groups.push_back(std::move(group));
-      classes_.push_back(std::move(target_class));
-      return classes_.size() - 1;
-    };
-    auto& by_kind = by_kind_[static_cast<std::size_t>(kind)];
-    by_kind.whole = build({});
-    for (const auto& name : named) by_kind.named.push_back({name, build(name)});
-  }
+  sources_.push_back(std::move(source));
 }
 
-const TargetClass& TargetClasses::of(Kind kind, std::string_view name) const {
-  const auto& by_kind = by_kind_[static_cast<std::size_t>(kind)];
-  for (const auto& named : by_kind.named) {
+std::size_t TargetClasses::add_class(const std::vector<VariableKind>& kinds, std::string_view name,
+                                     const std::vector<Scanned>& scanned, const RuleProgram& program) {
+  TargetClass target_class;
+  target_class.id = static_cast<std::uint32_t>(classes_.size());
+  target_class.rules.assign(program.rules().size(), false);
+  std::map<std::size_t, ScanGroup> groups;
+  for (const Scanned& rule : scanned) {
+    const bool looks = std::ranges::any_of(rule.link->targets, [&](const CompiledTarget& target) {
+      return std::ranges::find(kinds, target.kind) != kinds.end() &&
+             (target.selector != SelectorKind::exact || (!name.empty() && target.name == name));
+    });
+    if (!looks) continue;
+    target_class.rules[rule.rule] = true;
+    if (!rule.search) {
+      target_class.checks.push_back({rule.rule, rule.link});
+      continue;
+    }
+    const auto set = rule.sets.at(family_of(kinds.front()));
+    const auto node = rule.search->node;
+    auto& group = groups[set];
+    group.set = set;
+    group.blockers = group.blockers | program.chains().blockers(node);
+    if (rule.link->link->multi_match) {
+      group.multi_match.emplace_back(rule.rule, node);
+    } else if (std::ranges::find(group.nodes, node) == group.nodes.end()) {
+      group.nodes.push_back(node);
+    }
+  }
+  for (auto& [set, group] : groups) target_class.groups.push_back(std::move(group));
+  classes_.push_back(std::move(target_class));
+  return classes_.size() - 1;
+}
+
+const TargetClass& TargetClasses::of(const Source& source, std::string_view name) const {
+  for (const auto& named : source.named) {
     if (named.name.size() == name.size() && equal_ignoring_case(named.name, name)) return classes_[named.index];
   }
-  return classes_[by_kind.whole];
+  return classes_[source.whole];
 }
 
 }  // namespace gatehouse::waf::fastpath

@@ -18,6 +18,41 @@ TEST(FastPath, ProvesValuesCleanAndNamesTheRuleOfOthers) {
   EXPECT_FALSE(pair.clean(get("/?a=%2565vil"))) << "decoded once by the parser, once by the rule";
 }
 
+TEST(FastPath, LooksAtArgumentsByWhereTheyCameFrom) {
+  Pair pair(
+      "SecRule ARGS_GET \"@rx query\" \"id:1,phase:2,deny\"\n"
+      "SecRule ARGS_POST:named \"@rx body\" \"id:2,phase:2,deny\"\n"
+      "SecRule ARGS:both \"@rx any\" \"id:3,phase:2,deny\"\n"
+      "SecRule ARGS_GET_NAMES \"@streq only\" \"id:4,phase:2,deny\"\n");
+  ASSERT_EQ(pair.refusal(), "");
+  const auto post = [](std::string uri, std::string body) {
+    WafRequest request = get(std::move(uri), {{"Content-Type", "application/x-www-form-urlencoded"}});
+    request.method = "POST";
+    request.body = std::move(body);
+    return request;
+  };
+  EXPECT_TRUE(pair.clean(post("/?named=body", "a=query&only=x")));
+  EXPECT_FALSE(pair.clean(post("/?a=query", "")));
+  EXPECT_FALSE(pair.clean(post("/", "named=body")));
+  EXPECT_FALSE(pair.clean(post("/", "both=any")));
+  EXPECT_FALSE(pair.clean(post("/?both=any", "")));
+  EXPECT_FALSE(pair.clean(post("/?only=x", "")));
+  EXPECT_TRUE(pair.clean(post("/?named=body", "a=query&only=x"))) << "and again, from memory";
+}
+
+TEST(FastPath, SearchesLowerCaseInEitherCase) {
+  Pair pair(
+      "SecRule ARGS \"@rx ^evil[A-Z]?$\" \"id:1,phase:2,t:none,t:lowercase,deny\"\n"
+      "SecRule ARGS \"@contains Never\" \"id:2,phase:2,t:none,t:urlDecodeUni,t:lowercase,deny\"\n"
+      "SecRule ARGS \"@streq stop\" \"id:3,phase:2,t:none,t:lowercase,t:removeWhitespace,deny\"\n");
+  ASSERT_EQ(pair.refusal(), "");
+  EXPECT_FALSE(pair.clean(get("/?a=EVIL")));
+  EXPECT_FALSE(pair.clean(get("/?a=evil")));
+  EXPECT_TRUE(pair.clean(get("/?a=evilZ"))) << "in lower case there is no Z";
+  EXPECT_TRUE(pair.clean(get("/?a=Never")));
+  EXPECT_FALSE(pair.clean(get("/?a=S+TOP")));
+}
+
 TEST(FastPath, FollowsCapturesThroughAChain) {
   Pair pair(
       "SecRule REQUEST_HEADERS:Range \"@rx (\\d+)-(\\d+)\" \"id:1,phase:2,deny,capture,chain\"\n"

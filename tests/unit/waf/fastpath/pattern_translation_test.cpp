@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <re2/re2.h>
 
+#include "proxy/base/ascii.hpp"
 #include "tests/unit/waf/fastpath/library.hpp"
 #include "tests/unit/waf/fastpath/positives.hpp"
 #include "waf/fastpath/exact_pattern.hpp"
@@ -290,6 +291,39 @@ TEST(RestrictTo, LosesNoMatchInTextsOverTheAlphabet) {
   }
   EXPECT_GE(matched, 3000);
   EXPECT_GE(impossible, 300);
+}
+
+TEST(BeforeLowercase, FindsInATextWhatThePatternFindsInItsLowerCase) {
+  pcre::ByteSet every_byte;
+  every_byte.set();
+  re2::RE2::Options options;
+  options.set_encoding(re2::RE2::Options::EncodingLatin1);
+  options.set_log_errors(false);
+  const std::vector<std::string> letters{"a", "A", "b", "B", "Z", "z", "1", " ", "_", "\n", "\xc4"};
+  Inputs random(23);
+  ExactScratch scratch;
+  int matched = 0;
+  int not_matched = 0;
+  for (int i = 0; i < 6000; ++i) {
+    const std::string pattern = random_pattern(random, 2);
+    const ExactPattern exact(pattern);
+    if (!exact.valid()) continue;
+    const Translation translation = translate(pattern);
+    if (!translation.tree) continue;
+    const auto text = restricted_pattern(pcre::before_lowercase(*translation.tree), every_byte);
+    const re2::RE2 before(text.value_or(""), options);
+    for (int k = 0; k < 12; ++k) {
+      const std::string value = random.from(letters, 5);
+      const bool holds = exact.matches(lower_case(value), scratch);
+      ++(holds ? matched : not_matched);
+      const bool found = text && re2::RE2::PartialMatch(value, before);
+      if (holds || translation.exact) {
+        ASSERT_EQ(found, holds) << printable(pattern) << " as " << text.value_or("-") << " on '" << value << "'";
+      }
+    }
+  }
+  EXPECT_GE(matched, 3000);
+  EXPECT_GE(not_matched, 3000);
 }
 
 }  // namespace
