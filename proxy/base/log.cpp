@@ -123,7 +123,7 @@ ErrorLog::ErrorLog(std::vector<Target> targets) : targets_(std::move(targets)) {
   for (const Target& target : targets_) lowest_ = std::min(lowest_, target.level);
 }
 
-void ErrorLog::write(LogLevel level, std::uint64_t connection, std::string_view text) const {
+void ErrorLog::write(LogLevel level, std::uint64_t connection, std::string_view text, bool forced) const {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   std::tm local{};
@@ -146,7 +146,7 @@ void ErrorLog::write(LogLevel level, std::uint64_t connection, std::string_view 
       line.data() + start, line.data() + line.size(), [](char c) { return c == '\n' || c == '\r' || c == '\0'; }, ' ');
   line.push_back('\n');
   for (const Target& target : targets_) {
-    if (level >= target.level) target.file->write({line.data(), line.size()}, level);
+    if (forced || level >= target.level) target.file->write({line.data(), line.size()}, level);
   }
 }
 

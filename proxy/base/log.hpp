@@ -77,9 +77,17 @@ class ErrorLog {
 
   [[nodiscard]] bool enabled(LogLevel level) const noexcept { return level >= lowest_; }
 
+  /// A message of level debug. `forced`: also to files that do not take it (debug_connection).
+  template <class... Arguments>
+  void debug(bool forced, std::uint64_t connection, fmt::format_string<Arguments...> format,
+             Arguments&&... arguments) const {
+    if (!forced && !enabled(LogLevel::debug)) return;
+    write(LogLevel::debug, connection, fmt::format(format, std::forward<Arguments>(arguments)...), forced);
+  }
+
   /// Writes "2026/11/20 11:00:00 [error] PID#TID: *CONNECTION text\n"; connection 0 leaves its part out. Lines are cut at
-  /// 2,048 bytes of text as nginx does, and line ends inside become blanks.
-  void write(LogLevel level, std::uint64_t connection, std::string_view text) const;
+  /// 2,048 bytes of text as nginx does, and line ends inside become blanks. `forced`: to every file, whatever its level.
+  void write(LogLevel level, std::uint64_t connection, std::string_view text, bool forced = false) const;
 
   template <class... Arguments>
   void log(LogLevel level, std::uint64_t connection, fmt::format_string<Arguments...> format,

@@ -78,29 +78,37 @@ std::string show_access(const Level& level, bool allow) {
 std::string show_allow(const Level& level) { return show_access(level, true); }
 std::string show_deny(const Level& level) { return show_access(level, false); }
 
-void set_real_ip_from(const Use& use) {
+// ADDRESS, ADDRESS/PREFIX, unix: or a host name, which stands for all its addresses.
+std::vector<NetworkRule> peers_named(const Use& use) {
   NetworkRule rule;
   if (use[1] == "unix:") {
     rule.unix_sockets = true;
-    append<&L::set_real_ip_from>(use, rule);
-    return;
+    return {rule};
   }
-  if (const auto network = parse_network(use, 1)) {
-    append<&L::set_real_ip_from>(use, *network);
-    return;
-  }
+  if (const auto network = parse_network(use, 1)) return {*network};
   const auto addresses = use[1].find('/') == std::string::npos ? look_up(use[1], 0) : std::vector<SocketAddress>{};
   if (addresses.empty()) {
-    throw Invalid{fmt::format("host not found in set_real_ip_from \"{}\"", use[1]), 1,
+    throw Invalid{fmt::format("host not found in {} \"{}\"", use.row.name, use[1]), 1,
                   "an address, ADDRESS/PREFIX or unix:"};
   }
-  bool first = use.first;
+  std::vector<NetworkRule> peers;
   for (const auto& address : addresses) {
     rule.network = address;
     rule.prefix_length = static_cast<std::uint8_t>(address.bytes().size() * 8);
+    peers.push_back(rule);
+  }
+  return peers;
+}
+
+void set_real_ip_from(const Use& use) {
+  bool first = use.first;
+  for (const auto& rule : peers_named(use)) {
     append<&L::set_real_ip_from>(Use{use.level, use.statement, use.row, first}, rule);
     first = false;
   }
+}
+void set_debug_connection(const Use& use) {
+  std::ranges::copy(peers_named(use), std::back_inserter(use.level.main->debug_connections));
 }
 std::string show_real_ip_from(const Level& level) {
   std::string text;
@@ -175,6 +183,11 @@ const Directive kRows[] = {
      kOne,
      {set_real_ip_from, show_real_ip_from, "ADDRESS | NETWORK | unix:"},
      "Peers that are trusted to name the client's address in real_ip_header."},
+    {"debug_connection",
+     kEvents,
+     kOne,
+     {set_debug_connection, nullptr, "ADDRESS | NETWORK | unix:"},
+     "Writes debug messages for connections of these clients, whatever the level of the error log."},
     {"real_ip_header", kHsl, kOne, text<&L::real_ip_header>("FIELD | X-Real-IP | X-Forwarded-For | proxy_protocol"),
      "Request header that holds the client's address."},
     {"real_ip_recursive", kHsl, kOne, flag<&L::real_ip_recursive>(),

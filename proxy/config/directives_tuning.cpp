@@ -76,9 +76,6 @@ void accept_thread_pool(const Use& use) {
 void accept_temp_path(const Use& use) {
   for (std::size_t i = 2; i <= use.count(); ++i) (void)read_number(use, i, 1, 0xffffffffu);
 }
-void accept_debug_connection(const Use& use) {
-  if (use[1].empty()) refuse(use, 1, "invalid value");
-}
 
 constexpr std::string_view kNoEffect = "Accepted without effect: it tunes nginx's insides.";
 constexpr Support kTuning = Support::tuning;
@@ -105,7 +102,6 @@ const Directive kRows[] = {
     {"accept_mutex", kEvents, kOne, accept_flag(), kNoEffect, kTuning},
     {"accept_mutex_delay", kEvents, kOne, accept_time(), kNoEffect, kTuning},
     {"worker_aio_requests", kEvents, kOne, accept_number(), kNoEffect, kTuning},
-    {"debug_connection", kEvents, kOne, {accept_debug_connection, nullptr, "ADDRESS"}, kNoEffect, kTuning},
     // hash tables
     {"server_names_hash_max_size", kHttp | kStream, kOne, accept_number(), kNoEffect, kTuning},
     {"server_names_hash_bucket_size", kHttp | kStream, kOne, accept_number(), kNoEffect, kTuning},

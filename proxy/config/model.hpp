@@ -497,6 +497,8 @@ struct MainSettings {
   bool daemon = true;
   bool master_process = true;
   std::vector<ErrorLogTarget> error_log;
+  std::vector<NetworkRule>
+      debug_connections;  ///< clients whose connections write debug messages whatever the log's level
   std::optional<Milliseconds> worker_shutdown_timeout;
   std::optional<std::uint64_t> worker_rlimit_nofile;
   std::uint32_t worker_connections = 16384;   ///< per event thread

@@ -29,6 +29,7 @@ struct ConnectionInfo {
   std::uint64_t requests = 0;  ///< exchanges so far, the current one included
   TimePoint accepted{};
   static constexpr std::uint8_t kMostPasses = 10;
+  bool debug = false;       ///< one of debug_connection's: writes debug messages whatever the log's level
   std::uint8_t passes = 0;  ///< listeners of stream that handed it on (`pass`)
   std::string peer_ip;      ///< text of `peer` without the port, made once
 

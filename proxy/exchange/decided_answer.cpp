@@ -45,7 +45,7 @@ void answer_decided(Exchange& exchange) {
   } else if (answer.text && (answer.status < 400 || !answer.text->empty())) {
     make_local_head(exchange, answer.status, type_of_uri(exchange, exchange.path), *answer.text);
   } else if (answer.status < 400) {
-    exchange.reply_empty(answer.status);
+    make_local_head(exchange, answer.status, type_of_uri(exchange, exchange.path), {});
   } else {
     exchange.reply(answer.status, Reason::none);
   }

@@ -65,6 +65,7 @@ bool has_error_page(const Exchange& exchange, int status) { return find_page(exc
 bool redirect_internally(Exchange& exchange, std::string_view path, std::string_view args) {
   if (!count_change(exchange, path)) return false;
   forget_answer(exchange);
+  exchange.debug("internal redirect: \"{}?{}\"", path, args);
   exchange.path = path;
   exchange.args = args;
   exchange.internal = true;
@@ -83,6 +84,7 @@ bool redirect_to_named(Exchange& exchange, std::string_view name) {
     exchange.fail(Reason::no_named_location, exchange.arena.copy(fmt::format("\"{}\"", name)));
     return false;
   }
+  exchange.debug("using location: {} \"{}?{}\"", name, exchange.path, exchange.args);
   forget_answer(exchange);
   exchange.internal = true;
   exchange.resume = Resume::location;

@@ -183,6 +183,13 @@ struct Exchange {
 
   /// Logs to the error log of the request's place, with nginx's trailing context (client, server, request, upstream, host).
   void log(LogLevel level, std::string_view text) const;
+  /// Whether debug messages are written: ask where making one costs more than its text.
+  [[nodiscard]] bool debugs() const noexcept { return connection.debug || error_log().enabled(LogLevel::debug); }
+  /// A message of level debug: its text alone, without the context of log(), as nginx writes them.
+  template <class... Arguments>
+  void debug(fmt::format_string<Arguments...> format, Arguments&&... arguments) const {
+    if (debugs()) error_log().debug(connection.debug, connection.number, format, std::forward<Arguments>(arguments)...);
+  }
   /// Logs `CALL "FILE" failed (errno: its text)` at [crit]; errno is read first.
   void log_errno(std::string_view call, std::string_view file) const;
   [[nodiscard]] const ErrorLog& error_log() const noexcept;

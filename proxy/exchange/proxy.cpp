@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "proxy/config/settings/proxy_transform.hpp"
+#include "proxy/exchange/debug_log.hpp"
 #include "proxy/exchange/read_body.hpp"
 #include "proxy/exchange/slices.hpp"
 #include "proxy/exchange/subrequest.hpp"
@@ -43,6 +44,7 @@ io::Task<void> UpstreamRun::run() {
     plan_ = {UpstreamBodyPlan::Kind::buffered, set_body_->size()};
   }
   asks_upgrade_ = write_upstream_head(ex_, target_, plan_, *head_text_);
+  if (ex_.debugs()) tell_upstream_request(ex_, *head_text_);
   if (target_.cluster->awaits_first_answer()) {
     auto resolving = await_resolution();
     if (const bool resolved = co_await resolving; !resolved) co_return;
@@ -66,6 +68,7 @@ io::Task<void> UpstreamRun::run() {
     }
     if (!retry(end)) break;
   }
+  ex_.debug("finalize http upstream request: {}", ex_.response.status);
   peer_.reset();
   if (!ex_.cache) co_return;
   if (serves_stored_) {
@@ -160,6 +163,7 @@ void UpstreamRun::account_success() {
 
 io::Task<AttemptEnd> UpstreamRun::attempt() {
   try_began_ = ex_.now();
+  ex_.debug("get peer, try: {}, peer: {}", tries_, peer_->address_text);
   ex_.tries.emplace_back().begins_group = std::exchange(ex_.upstream_group_ended, false);
   current().peer = ex_.arena.copy(peer_->address_text);
   ex_.upstream_url =
@@ -178,11 +182,13 @@ io::Task<AttemptEnd> UpstreamRun::attempt() {
   // What is to be stored is fetched to its end, whoever waits for it.
   if (!ex_.cache || !ex_.cache->may_store) ex_.downstream.watch_client(&connection_->stream);
 
+  ex_.debug("http upstream send request");
   auto sending = send_request();
   const Error send_error = co_await sending;
   // An origin may have answered before it stopped reading: look, unless the client is the reason.
   if (send_error.reason != Reason::none && send_error.reason != Reason::upstream_send) co_return AttemptEnd{send_error};
 
+  ex_.debug("http upstream process header");
   auto receiving = receive_head();
   Error head_error = co_await receiving;
   if (head_error.reason != Reason::none) {
@@ -195,6 +201,7 @@ io::Task<AttemptEnd> UpstreamRun::attempt() {
   }
   current().status = parser_.head().status;
   current().header_time = elapsed(try_began_);
+  if (ex_.debugs()) tell_upstream_response(ex_, parser_.head());
   if (!cluster().time_rules().whole_response) peer_.on_answer(current().header_time, ex_.now());
   const auto semantics = http::interpret_response(parser_.head(), upstream_method());
   if (!semantics) co_return AttemptEnd{semantics.error()};

@@ -27,11 +27,15 @@ namespace {
 // nginx's list of statuses that plain add_header applies to.
 constexpr std::array<int, 10> kAddHeaderStatuses = {200, 201, 204, 206, 301, 302, 303, 304, 307, 308};
 
-void begin_head(Exchange& exchange, int status) {
+/// Whether the body of a response may still be left out, or be an empty one where there was none.
+enum class BodyOf : std::uint8_t { upstream, ourselves };
+
+void begin_head(Exchange& exchange, int status, BodyOf body) {
   ResponseHeadOut& head = exchange.response;
-  // A response without content can't be told as one that has some, nor the other way round: its framing is settled.
-  const bool forced = exchange.forced_status != 0 && status != 101 &&
-                      http::has_content(exchange.forced_status) == http::has_content(status);
+  // An upstream's response without content can't be told as one that has some, nor the other way round: its framing is settled.
+  const bool forced =
+      exchange.forced_status != 0 && status != 101 &&
+      (body == BodyOf::ourselves || http::has_content(exchange.forced_status) == http::has_content(status));
   head.status = forced ? exchange.forced_status : status;
   head.fields.clear();
   const auto& settings = exchange.settings();
@@ -213,7 +217,7 @@ bool meets_conditions(Exchange& exchange) {
 }  // namespace
 
 bool adopt_upstream_head(Exchange& exchange, const http::ResponseHead& head, const http::ResponseSemantics& semantics) {
-  begin_head(exchange, head.status);
+  begin_head(exchange, head.status, BodyOf::upstream);
   ResponseHeadOut& out = exchange.response;
   out.reason = out.status == head.status ? head.reason : std::string_view{};
   const bool bodiless = exchange.is_head() || head.status == 304;
@@ -266,11 +270,12 @@ bool adopt_upstream_head(Exchange& exchange, const http::ResponseHead& head, con
 
 void make_local_head(Exchange& exchange, int status, std::string_view content_type, std::string_view body,
                      std::string_view location) {
-  begin_head(exchange, status);
+  begin_head(exchange, status, BodyOf::ourselves);
   ResponseHeadOut& out = exchange.response;
   out.reason = {};
   exchange.error_status = 0;
-  if (!content_type.empty() && http::has_content(status)) {
+  if (!http::has_content(out.status)) body = {};
+  if (!content_type.empty() && http::has_content(out.status)) {
     out.fields.add("Content-Type", content_type, http::FieldId::content_type);
   }
   if (!location.empty()) out.fields.add("Location", location, http::FieldId::location);
@@ -285,7 +290,7 @@ void make_local_head(Exchange& exchange, int status, std::string_view content_ty
 }
 
 void begin_local_head(Exchange& exchange, int status) {
-  begin_head(exchange, status);
+  begin_head(exchange, status, BodyOf::upstream);
   exchange.response.reason = {};
   exchange.error_status = 0;
 }

@@ -6,6 +6,7 @@
 #include "proxy/config/parse_value.hpp"
 #include "proxy/config/settings/headers.hpp"
 #include "proxy/exchange/body_filters/addition.hpp"
+#include "proxy/exchange/debug_log.hpp"
 #include "proxy/exchange/slices.hpp"
 #include "proxy/exchange/variables.hpp"
 #include "proxy/http/status.hpp"
@@ -181,6 +182,7 @@ void begin_output(Exchange& exchange) {
 io::Task<Result<void>> send_response_head(Exchange& exchange, std::string_view body, bool complete) {
   begin_output(exchange);
   complete = complete && !awaits_slices(exchange);
+  if (exchange.debugs()) tell_response(exchange);
   if (!exchange.output) return exchange.downstream.send_head(exchange.response, body, complete);
   return send_filtered(exchange, true, body, complete, nullptr);
 }

@@ -7,6 +7,7 @@
 #include "proxy/exchange/access_log.hpp"
 #include "proxy/exchange/browser.hpp"
 #include "proxy/exchange/content/content.hpp"
+#include "proxy/exchange/debug_log.hpp"
 #include "proxy/exchange/decided_answer.hpp"
 #include "proxy/exchange/error_pages.hpp"
 #include "proxy/exchange/filters/access.hpp"
@@ -117,6 +118,7 @@ void finish(Exchange& exchange) {
   ThreadMetrics& metrics = exchange.thread.metrics;
   metrics.requests_finished.add();
   const std::uint32_t route = exchange.route->metrics_route;
+  exchange.debug("http finalize request: {}, \"{}?{}\"", exchange.response.status, exchange.path, exchange.args);
   if (exchange.waf) {
     exchange.waf->finish();
   } else {
@@ -133,6 +135,7 @@ void finish(Exchange& exchange) {
   counters.waf[static_cast<std::size_t>(exchange.waf ? exchange.waf->outcome() : WafOutcome::off)].add();
   if (exchange.reason != Reason::none) metrics.ends[static_cast<std::size_t>(exchange.reason)].add();
   exchange.answered_whole = exchange.downstream.head_sent() && !exchange.downstream.aborted();
+  exchange.debug("http log handler");
   write_access_log(exchange);
 }
 
@@ -142,6 +145,7 @@ io::Task<void> run(Exchange& exchange, const ListenerRuntime* listener) {
   if (listener != nullptr) {
     exchange.thread.metrics.requests_begun.add();
     step = find_server(exchange, *listener);
+    if (exchange.debugs()) tell_request(exchange);
   }
   // All phases until something answers; a redirect begins them again.
   for (;;) {

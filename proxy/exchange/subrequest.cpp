@@ -120,7 +120,10 @@ Subrequest::Subrequest(Exchange& parent, Repeat purpose)
 
 Subrequest::~Subrequest() = default;
 
-io::Task<void> Subrequest::run() { return repeats_ ? serve_from_upstream(exchange_) : run_subrequest(exchange_); }
+io::Task<void> Subrequest::run() {
+  exchange_.debug("http subrequest \"{}?{}\"", exchange_.path, exchange_.args);
+  return repeats_ ? serve_from_upstream(exchange_) : run_subrequest(exchange_);
+}
 
 BackgroundSubrequests::Running::Running(Exchange& parent, std::string_view uri, SubrequestBody body)
     : subrequest(parent, uri, body, 0), child(drive(subrequest)) {}

@@ -131,6 +131,7 @@ bool WafGate::check_request(std::string_view body) {
   claims_clean_ = said_.clean();
   if (const auto* candidates = worker.candidates()) candidates_ = *candidates;
   near_miss_ = count.near_misses() > 0;
+  tell_outcome("request");
   return claims_clean_;
 }
 
@@ -152,7 +153,16 @@ bool WafGate::check_response(const waf::ResponseInput& response) {
   headers.swap(ex.thread.waf_headers);
   claims_clean_ = claims_clean_ && said_.clean();
   near_miss_ = near_miss_ || count.near_misses() > 0;
+  tell_outcome("response");
   return said_.clean();
+}
+
+void WafGate::tell_outcome(std::string_view what) const {
+  if (!exchange_.debugs()) return;
+  if (said_.clean()) return exchange_.debug("waf: {} proven clean", what);
+  if (said_.rule_id == 0)
+    return exchange_.debug("waf: {} takes the full path: {}", what, waf::fastpath::describe(said_.reason));
+  exchange_.debug("waf: {} takes the full path: {} {}", what, waf::fastpath::describe(said_.reason), said_.rule_id);
 }
 
 // A body that was spilled is in the page cache: reading it back costs less than the library's look at it by far.

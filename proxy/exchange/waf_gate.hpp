@@ -68,6 +68,7 @@ class WafGate {
   [[nodiscard]] std::optional<WafUnasked> why_not_asked() const;
   [[nodiscard]] bool check_request(std::string_view body);
   [[nodiscard]] bool check_response(const waf::ResponseInput& response);
+  void tell_outcome(std::string_view what) const;
   [[nodiscard]] waf::RequestInput input(std::string_view server_ip, std::string_view unique_id);
   void begin_transaction();
   [[nodiscard]] io::Task<std::optional<Step>> prove_with_body();

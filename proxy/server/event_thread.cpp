@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "proxy/base/unique_fd.hpp"
+#include "proxy/exchange/filters/real_address.hpp"
 #include "proxy/exchange/thread_state.hpp"
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/signal.hpp"
@@ -201,6 +202,10 @@ void EventThread::Impl::take(int fd, const sockaddr_storage& peer, socklen_t pee
       }
     }
   }
+  const auto& generation = *state.generation->shared;
+  const auto& debugged = generation.config->main.debug_connections;
+  info.debug = !debugged.empty() && exchange::match_network(debugged, info.peer) != nullptr;
+  generation.error_log->debug(info.debug, info.number, "accept: {} fd:{}", info.peer.to_string(), fd);
   std::optional<io::Socket> socket;
   try {
     socket.emplace(reactor, fd);  // closes the descriptor if epoll refuses it

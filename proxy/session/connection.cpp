@@ -90,6 +90,11 @@ class Opening {
   void log(LogLevel level, std::string_view text) const {
     log_.log(level, info_.number, "{}, client: {}, server: {}", text, info_.peer_ip, info_.local.to_string());
   }
+  template <class... Arguments>
+  void debug(fmt::format_string<Arguments...> format, Arguments&&... arguments) const {
+    log_.debug(info_.debug, info_.number, format, std::forward<Arguments>(arguments)...);
+  }
+  void tell_tls() const;
 
   ThreadState& thread_;
   io::Stream& stream_;
@@ -175,6 +180,7 @@ io::Task<bool> Opening::handshake() {
   const auto done = co_await shaking;
   if (done) {
     info_.tls = stream_.ssl();
+    if (info_.debug || log_.enabled(LogLevel::debug)) tell_tls();
     count_handshake();
     co_return true;
   }
@@ -224,6 +230,14 @@ io::Task<void> Opening::answer_plain_http() {
   }
 }
 
+void Opening::tell_tls() const {
+  const SSL* ssl = stream_.ssl();
+  debug("SSL_do_handshake: 1");
+  if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) debug("SSL server name: \"{}\"", name);
+  debug("SSL: {}, cipher: \"{}\"", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
+  if (SSL_session_reused(ssl) != 0) debug("SSL reused session");
+}
+
 void Opening::count_handshake() {
   const bool resumed = SSL_session_reused(stream_.ssl()) != 0;
   auto& metrics = thread_.metrics;
@@ -268,6 +282,7 @@ io::Task<void> serve_connection(ThreadState& thread, ConnectionRegistry& registr
     auto serving = connection.serve();
     open = co_await serving;
   }
+  place.log().debug(info.debug, info.number, "close http connection: {}", stream.socket().fd());
   stream.close();
   thread.metrics.connections_closed.add();
 }

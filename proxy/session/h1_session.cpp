@@ -168,6 +168,7 @@ std::optional<Milliseconds> H1Connection::begin_wait() {
   place_.follow(thread_);
   if (info_.requests == 0) return place_.default_server().server->settings.client_header_timeout;
   if (thread_.draining) return std::nullopt;
+  place_.log().debug(info_.debug, info_.number, "set http keepalive handler");
   entry_.set_idle(true);
   thread_.metrics.connections_waiting.add();
   return keepalive_timeout_;
@@ -175,6 +176,7 @@ std::optional<Milliseconds> H1Connection::begin_wait() {
 
 void H1Connection::end_wait() {
   if (!entry_.idle()) return;
+  place_.log().debug(info_.debug, info_.number, "http keepalive handler");
   entry_.set_idle(false);
   thread_.metrics.connections_waiting.subtract();
 }

@@ -22,6 +22,10 @@ struct Place {
   [[nodiscard]] const exchange::ServerRuntime& default_server() const {
     return generation->shared->servers[listener->listener->default_server];
   }
+  /// The default server's: a connection without a request has no other.
+  [[nodiscard]] const ErrorLog& log() const {
+    return *generation->shared->locations[default_server().server->root.id].error_log;
+  }
   /// To the thread's current generation, where the listener is found by its address.
   void follow(const exchange::ThreadState& thread);
 };

@@ -182,6 +182,7 @@ io::Task<Lookup> look_up(Exchange& exchange, const ProxyTarget& target) {
   use.convert_head = exchange.method == http::Method::head && settings.convert_head;
   use.key = key_of(exchange, settings, target);
   use.main = use.digest = digest_of(use.key);
+  exchange.debug("http cache key: \"{}\"", use.key);
   if (any_is_true(settings.purge, exchange)) co_return purge(exchange, use);
   if (any_is_true(settings.bypass, exchange)) {
     use.status = CacheStatus::bypass;

@@ -41,6 +41,7 @@ Tried apply_try_files(Exchange& exchange, const config::TryFiles& tries) {
     const FileKind found = kind_of(exchange, path + (candidate.directory ? "/" : ""));
     const bool fits = candidate.directory ? found.kind == FileKind::Kind::directory
                                           : found.kind == FileKind::Kind::file || found.kind == FileKind::Kind::other;
+    exchange.debug("trying to use {}: \"{}\" \"{}\"", candidate.directory ? "dir" : "file", name, path);
     if (!fits) continue;
     if (uri != exchange.path) {
       // Without the slash: a folder is answered with a redirect to it, as in nginx.

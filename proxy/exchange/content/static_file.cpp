@@ -37,6 +37,7 @@ struct OpenFile {
 // Opens a path without following symbolic links that disable_symlinks refuses. Returns errno, 0 when it is open.
 int open_checked(Exchange& exchange, const std::string& path, OpenFile& file) {
   const auto& files = config::files_of(exchange.settings());
+  exchange.debug("http filename: \"{}\"", path);
   if (path.find('\0') != std::string::npos) return ENOENT;
   if (files.disable_symlinks == config::FileSettings::Symlinks::follow) {
     // Without waiting for a FIFO's other end.

@@ -97,6 +97,7 @@ io::Task<Opinion> ask_password(Exchange& exchange, const config::AuthSettings& a
 
 io::Task<Opinion> ask_subrequest(Exchange& exchange, const config::AuthSettings& auth) {
   if (!auth.auth_request) co_return Opinion{};
+  exchange.debug("auth request handler");
   Subrequest subrequest(exchange, *auth.auth_request, SubrequestBody::none, 0);
   auto running = subrequest.run();
   co_await running;
@@ -104,6 +105,7 @@ io::Task<Opinion> ask_subrequest(Exchange& exchange, const config::AuthSettings&
     exchange.set_variable(variable.index, exchange.arena.copy(evaluate(value, subrequest.exchange())));
   }
   const int status = subrequest.status();
+  exchange.debug("auth request done s:{}", status);
   if (status >= 200 && status < 300) co_return Opinion{Opinion::Kind::allowed};
   if (status == 403) co_return refused(403, Reason::authorization_denied);
   if (status == 401) {

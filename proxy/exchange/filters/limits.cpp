@@ -63,6 +63,7 @@ io::Task<Step> limit_requests(Exchange& exchange, const config::LimitSettings& s
         exchange.reply(settings.limit_req_status, Reason::requests_limited);
         co_return Step::answered;
       }
+      exchange.debug("limit_req zone \"{}\": {}", zones[limit->zone].name, amount(answer.excess));
       if (!counts || answer.excess <= limit->delay) continue;
       const std::uint64_t wait = (answer.excess - limit->delay) * 1000 / zone->rate();
       if (wait > longest) {
@@ -103,6 +104,7 @@ Step limit_connections(Exchange& exchange, const config::LimitSettings& settings
     exchange.limit_conn_status = "PASSED";
     const auto& zone = generation.connection_zones[limit.zone];
     if (zone->take(key, limit.most)) {
+      exchange.debug("limit conn: zone \"{}\", below {}", zones[limit.zone].name, limit.most);
       leases->add(zone, key);
       continue;
     }

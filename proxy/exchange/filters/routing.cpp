@@ -2,6 +2,7 @@
 
 #include "certs/server_connection.hpp"
 #include "proxy/exchange/captures.hpp"
+#include "proxy/exchange/debug_log.hpp"
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/http/local_reply.hpp"
 
@@ -92,6 +93,7 @@ Step find_location(Exchange& exchange) {
   const route::LocationMatch match = server_of(exchange).locations.find(exchange.path, exchange.captures);
   if (match.regex != nullptr) keep_captures(exchange, *match.regex, exchange.path);
   enter(exchange, *match.location);
+  if (exchange.debugs()) tell_location(exchange);
   if (match.location->internal && !exchange.internal) {
     exchange.fail(Reason::internal_location);
     return Step::answered;

@@ -46,6 +46,8 @@ bool UpstreamRun::take_idle(const upstream::PoolKey& key) {
     connection_ = nullptr;
   }
   if (!connection_) return false;
+  ex_.debug("get keepalive peer: using connection to {}, fd:{}", peer_->address_text,
+            connection_->stream.socket().fd());
   ++connection_->usage.requests;
   ex_.thread.metrics.upstream_requests_reused.add();
   return true;
@@ -59,6 +61,7 @@ io::Task<Error> UpstreamRun::connect(ConnectionWish wish) {
   }
   connection_ = std::make_unique<upstream::Connection>();
   connection_->stream = io::Stream(std::move(started->socket));
+  ex_.debug("connect to {}, fd:{}", peer_->address_text, connection_->stream.socket().fd());
   connection_->key = std::move(wish.key);
   connection_->usage = {1, ex_.now()};
   if (started->in_progress) {
@@ -71,6 +74,7 @@ io::Task<Error> UpstreamRun::connect(ConnectionWish wish) {
       co_return error.reason == Reason::timed_out ? Error{Reason::connect_timeout, ETIMEDOUT} : error;
     }
   }
+  ex_.debug("http upstream connect: 0");
   ex_.thread.metrics.upstream_connections_opened.add();
   if (!target_.tls) co_return Error{};
   auto shaking = handshake(wish.tls_name);
@@ -85,6 +89,7 @@ io::Task<Error> UpstreamRun::handshake(std::string_view name) {
   connection_->stream.start_tls(io::SslPtr(ssl.release()));
   auto shaking = io::Handshake(connection_->stream, ex_.settings().proxy_connect_timeout);
   const auto done = co_await shaking;
+  ex_.debug("upstream SSL server name: \"{}\", SSL_do_handshake: {}", name, done ? 1 : -1);
   if (done) co_return Error{};
   const std::string refused = certs::upstream_verification_failure(*connection_->stream.ssl());
   const std::string errors = certs::drain_openssl_errors();
@@ -106,6 +111,7 @@ void UpstreamRun::finish_connection(const http::ResponseSemantics& semantics, co
   };
   ex_.downstream.watch_client(nullptr);
   if (upstream::may_keep(cluster().keepalive(), connection_->usage, end, ex_.now())) {
+    ex_.debug("free keepalive peer: saving connection, fd:{}", connection_->stream.socket().fd());
     target_.cluster->put_idle(std::move(connection_), ex_.now());
   }
 }

@@ -83,6 +83,7 @@ bool UpstreamRun::retry(const AttemptEnd& end) {
     return false;
   }
   log_failure(end.error);
+  ex_.debug("http next upstream: {}", row(end.error.reason).text);
   if (end.error.reason == Reason::connect_timeout || end.error.reason == Reason::upstream_read_timeout) {
     current().status = current().status == 0 ? 504 : current().status;
   } else if (current().status == 0) {

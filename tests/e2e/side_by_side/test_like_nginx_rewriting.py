@@ -119,6 +119,22 @@ server { listen 127.0.0.1:@http@;
   location /tea { return 418; }
   location /internal { internal; return 200 "secret\\n"; }
 }""", "/none", "/deny", "/boom", "/gone", "/tea", "/internal", "/missing.html", get("/deny", method="POST", body=b"a"), get("/deny", method="HEAD")),
+    case("error_pages_without_content", """
+server { listen 127.0.0.1:@http@; default_type text/x-own;
+  location = /204 { return 204; }
+  location = /200 { return 200; }
+  location = /text { return 200 "text"; }
+  location = /500 { return 500 "no"; }
+  location = /gif { empty_gif; }
+  location /to204 { error_page 410 /204; return 410; }
+  location /to200 { error_page 410 /200; return 410; }
+  location /to500 { error_page 410 /500; return 410; }
+  location /togif { error_page 410 /gif; return 410; }
+  location /forced200 { error_page 410 =200 /204; return 410; }
+  location /forced204 { error_page 410 =204 /text; return 410; }
+  location /own { error_page 410 = /204; return 410; }
+}""", "/204", "/200", "/to204", "/to200", "/to500", "/togif", "/forced200", "/forced204", "/own", get("/to204", method="HEAD"),
+         get("/forced204", method="HEAD")),
     case("intercepted_errors", """
 server { listen 127.0.0.1:@http@;
   location / { proxy_pass http://127.0.0.1:@origin@; proxy_intercept_errors on; error_page 404 = /replacement; error_page 503 /sorry; error_page 502 =503 /sorry; }
