@@ -214,6 +214,8 @@ const Directive kRows[] = {
      {1, 2, false},
      {set_keepalive_timeout, show_keepalive_timeout, "TIME [HEADER-TIME]"},
      "How long an idle client connection stays open; 0 closes after each answer."},
+    {"keepalive_min_timeout", kHsl, kOne, time<&L::keepalive_min_timeout>(),
+     "How long an idle client connection is left open even where the worker shuts down or needs its place."},
     {"keepalive_requests", kHsl, kOne, number<&L::keepalive_requests>(), "Requests of one client connection."},
     {"keepalive_time", kHsl, kOne, time<&L::keepalive_time>(),
      "Age at which a client connection closes after its next answer."},

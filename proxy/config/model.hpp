@@ -190,6 +190,7 @@ struct LocationSettings {
   Milliseconds send_timeout{60000};
   ByteCount send_min_rate = 250;  ///< as client_body_min_rate, for the response
   Milliseconds keepalive_timeout{75000};
+  Milliseconds keepalive_min_timeout{0};
   std::optional<Milliseconds> keepalive_timeout_header;  ///< second argument: `Keep-Alive: timeout=`
   std::uint64_t keepalive_requests = 1000;
   Milliseconds keepalive_time{3600000};

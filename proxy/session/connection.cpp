@@ -276,7 +276,8 @@ io::Task<void> serve_connection(ThreadState& thread, ConnectionRegistry& registr
       if (!timeout) break;
       auto waiting = io::wait_readable(stream, *timeout);
       const auto ready = co_await waiting;
-      connection.end_wait();
+      const bool waits_on = connection.end_wait(!ready && ready.error().reason == Reason::timed_out);
+      if (waits_on) continue;
       if (!ready) break;
     }
     auto serving = connection.serve();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <sys/socket.h>
 
@@ -102,6 +103,7 @@ io::Task<Afterwards> H1Session::serve_one() {
   auto running = exchange::run_exchange(exchange, *place_.listener);
   co_await running;
   connection_.keepalive_timeout_ = exchange.settings().keepalive_timeout;
+  connection_.keepalive_min_timeout_ = exchange.settings().keepalive_min_timeout;
   auto finishing = downstream.finish();
   co_return co_await finishing;
 }
@@ -167,6 +169,12 @@ void Place::follow(const exchange::ThreadState& thread) {
 std::optional<Milliseconds> H1Connection::begin_wait() {
   place_.follow(thread_);
   if (info_.requests == 0) return place_.default_server().server->settings.client_header_timeout;
+  if (keepalive_min_timeout_.count() > 0) {
+    // Not marked idle: neither a shutdown nor want of room ends it.
+    guarded_ = true;
+    thread_.metrics.connections_waiting.add();
+    return std::min(keepalive_min_timeout_, keepalive_timeout_);
+  }
   if (thread_.draining) return std::nullopt;
   place_.log().debug(info_.debug, info_.number, "set http keepalive handler");
   entry_.set_idle(true);
@@ -174,11 +182,19 @@ std::optional<Milliseconds> H1Connection::begin_wait() {
   return keepalive_timeout_;
 }
 
-void H1Connection::end_wait() {
-  if (!entry_.idle()) return;
+bool H1Connection::end_wait(bool timed_out) {
+  if (std::exchange(guarded_, false)) {
+    thread_.metrics.connections_waiting.subtract();
+    if (!timed_out) return false;
+    // The rest of keepalive_timeout, now as any other.
+    keepalive_timeout_ -= std::exchange(keepalive_min_timeout_, Milliseconds{0});
+    return keepalive_timeout_.count() > 0;
+  }
+  if (!entry_.idle()) return false;
   place_.log().debug(info_.debug, info_.number, "http keepalive handler");
   entry_.set_idle(false);
   thread_.metrics.connections_waiting.subtract();
+  return false;
 }
 
 io::Task<bool> H1Connection::serve() {

@@ -42,7 +42,8 @@ class H1Connection {
   [[nodiscard]] bool has_request() const noexcept { return stream_.has_buffered(); }
   /// Before the wait for the next request's first byte: how long it may last; nothing when the connection is over.
   [[nodiscard]] std::optional<Milliseconds> begin_wait();
-  void end_wait();
+  /// After it. True when the connection waits on although the time was over: only keepalive_min_timeout was.
+  bool end_wait(bool timed_out);
 
   /// Serves what has arrived, and what follows it without a pause. True when the connection waits for another request, false when
   /// it is over. The state of a request (parser, buffers) exists only in here.
@@ -56,6 +57,8 @@ class H1Connection {
   exchange::ConnectionInfo& info_;
   Place& place_;
   Milliseconds keepalive_timeout_{0};
+  Milliseconds keepalive_min_timeout_{0};
+  bool guarded_ = false;  ///< keepalive_min_timeout runs
 };
 
 }  // namespace gatehouse::session

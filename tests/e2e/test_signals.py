@@ -129,3 +129,27 @@ def test_an_ignored_pipe_signal(gatehouse, make_origin):
         client.read_head()
         client.reset()
     assert len(server.request("/").body) == 4_000_000
+
+
+def test_keepalive_min_timeout_outlasts_a_graceful_shutdown(gatehouse):
+    server = gatehouse("""keepalive_timeout 60s; server { listen 127.0.0.1:@http@;
+        location / { return 200 "x"; } location /kept { keepalive_min_timeout 3s; return 200 "x"; } }""", workers=1)
+    kept, other = server.connect(), server.connect()
+    assert kept.request("/kept").status == 200
+    assert other.request("/").status == 200
+    server.signal(signal.SIGQUIT)
+    assert other.socket.recv(1) == b"", "an idle connection closes at once"
+    last = kept.request("/kept")
+    assert last.status == 200 and last.header("connection") == "close"
+    assert kept.socket.recv(1) == b""
+    server.wait_for_log(r"\[notice\].* exit$")
+
+
+def test_keepalive_min_timeout_ends(gatehouse):
+    server = gatehouse("""keepalive_timeout 60s; server { listen 127.0.0.1:@http@; keepalive_min_timeout 700ms;
+        location / { return 200 "x"; } }""", workers=1)
+    client = server.connect()
+    assert client.request("/").status == 200
+    server.signal(signal.SIGQUIT)
+    assert client.socket.recv(1) == b"", "unused, it closes once the time is over"
+    server.wait_for_log(r"\[notice\].* exit$")
