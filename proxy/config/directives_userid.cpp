@@ -68,8 +68,19 @@ void set_service(const Use& use) {
   slot<&U::service>(use) = static_cast<std::uint32_t>(read_number(use, 1, 0, 0xffffffffu));
 }
 
+constexpr Action kChooseMode = choice<&U::mode, kModes>("on | v1 | log | off");
+
+void set_userid(const Use& use) {
+  kChooseMode.set(use);
+  auto& variables = use.level.binder->variables();
+  if (variables.declared("uid_reset")) slot<&U::reset>(use) = variables.compile("$uid_reset", use.statement.place(1));
+}
+
 const Directive kRows[] = {
-    {"userid", kHsl, kOne, choice<&U::mode, kModes>("on | v1 | log | off"),
+    {"userid",
+     kHsl,
+     kOne,
+     {set_userid, kChooseMode.print, kChooseMode.syntax},
      "Whether clients get a cookie that tells them apart; log only reads it."},
     {"userid_name", kHsl, kOne, text<&U::name>("NAME"), "Name of the cookie."},
     {"userid_domain", kHsl, kOne, text_or_none<&U::domain>(), "Domain of the cookie."},

@@ -32,6 +32,11 @@ void VariableTable::declare(std::string_view name) {
   slot(key).defined = true;
 }
 
+bool VariableTable::declared(std::string_view name) const {
+  const auto found = slots_.find(name);
+  return found != slots_.end() && found->second.defined;
+}
+
 std::uint16_t VariableTable::define(std::string_view name, std::size_t word) {
   const auto key = lower_case(name);
   if (key.empty()) throw Invalid{"invalid variable name \"$\"", word, {}};

@@ -30,6 +30,8 @@ class VariableTable {
   /// Says that the configuration defines `name` somewhere (`set`, `map` ...): it goes before a builtin family such as
   /// $arg_.
   void declare(std::string_view name);
+  /// Whether it does.
+  [[nodiscard]] bool declared(std::string_view name) const;
   /// The slot that a definition of `name` fills. Throws Invalid when it is a builtin variable, which can't be
   /// redefined.
   [[nodiscard]] std::uint16_t define(std::string_view name, std::size_t word);

@@ -22,6 +22,7 @@ struct ConnectionInfo {
   struct Told {
     SocketAddress source;
     SocketAddress destination;
+    std::string tlvs;  ///< for http::proxy_tlv()
   };
   std::shared_ptr<const Told> told;
   int socket = -1;             ///< descriptor, for what the kernel knows of the connection

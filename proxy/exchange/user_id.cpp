@@ -11,6 +11,7 @@
 
 #include "proxy/config/settings/userid.hpp"
 #include "proxy/exchange/exchange.hpp"
+#include "proxy/exchange/variables.hpp"
 #include "proxy/http/cookies.hpp"
 #include "proxy/http/date.hpp"
 
@@ -63,13 +64,25 @@ Id new_id(Exchange& exchange, const config::UserIdSettings& settings) {
   return {network_order(server), network_order(now), network_order(start), network_order(counter)};
 }
 
+// $uid_reset other than "" and "0"; "log" has it told.
+bool wants_new_id(Exchange& exchange, const config::UserIdSettings& settings, const Id& id) {
+  if (!settings.reset) return false;
+  const std::string_view reset = evaluate(*settings.reset, exchange);
+  if (reset.empty() || reset == "0") return false;
+  if (reset == "log") {
+    exchange.log(LogLevel::notice, fmt::format("userid cookie \"{}\" was reset", printed(exchange, settings, id)));
+  }
+  return true;
+}
+
 }  // namespace
 
 void add_user_id(Exchange& exchange) {
   const auto& settings = exchange.settings().userid;
   using Mode = config::UserIdSettings::Mode;
   if (!settings || exchange.parent != nullptr || (settings->mode != Mode::on && settings->mode != Mode::v1)) return;
-  const auto got = read_id(exchange, *settings);
+  auto got = read_id(exchange, *settings);
+  if (got && wants_new_id(exchange, *settings, *got)) got.reset();
   const bool marked = settings->mark == 0 || has_mark(exchange, *settings);
   if (got && marked) return;
   if (exchange.user_id.empty()) {

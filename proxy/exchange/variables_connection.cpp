@@ -10,6 +10,7 @@
 #include "certs/describe.hpp"
 #include "proxy/exchange/exchange.hpp"
 #include "proxy/exchange/variables.hpp"
+#include "proxy/http/proxy_protocol.hpp"
 
 namespace gatehouse::exchange {
 namespace {
@@ -89,6 +90,13 @@ constexpr auto kRows = std::to_array<VariableRow>({
      "the server's address in the PROXY header"},
     {"proxy_protocol_server_port", [](Exchange& e, std::string_view) { return port_of(e, e.connection.proxy_destination()); },
      "the server's port in the PROXY header"},
+    {"proxy_protocol_tlv_",
+     [](Exchange& e, std::string_view name) -> Value {
+       const auto& told = e.connection.told;
+       const auto value = told ? http::proxy_tlv(told->tlvs, name) : std::nullopt;
+       return value ? Value(e.arena.copy(*value)) : std::nullopt;
+     },
+     "the TLV NAME of the PROXY header: alpn, authority, ssl_cn ..., or its number (0xea)"},
     {"realip_remote_addr", [](Exchange& e, std::string_view) -> Value { return e.connection.peer_ip; },
      "the address that connected, before real_ip"},
     {"realip_remote_port", [](Exchange& e, std::string_view) { return number(e, e.connection.peer.port()); },

@@ -1,8 +1,10 @@
 #include "proxy/http/proxy_protocol.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
+#include <span>
 
 #include <arpa/inet.h>
 
@@ -138,6 +140,7 @@ ProxyParse parse_v2(std::string_view buffered, ProxyHeader& header) noexcept {
   constexpr std::array<std::size_t, 4> kAddressBytes = {0, 12, 36, 216};
   const std::size_t addresses = kAddressBytes[family >> 4];
   if (size - kV2Fixed < addresses || !check_tlvs(bytes, kV2Fixed + addresses)) return ProxyParse::failed;
+  header.tlvs = bytes.substr(kV2Fixed + addresses);
   switch (family >> 4) {
     case 1: read_addresses(bytes, Family::ipv4, 4, header); break;
     case 2: read_addresses(bytes, Family::ipv6, 16, header); break;
@@ -145,6 +148,37 @@ ProxyParse parse_v2(std::string_view buffered, ProxyHeader& header) noexcept {
     default: break;
   }
   return ProxyParse::complete;
+}
+
+/// A field's name in variables and its type.
+struct TlvName {
+  std::string_view name;
+  unsigned type;
+};
+constexpr std::array kTlvNames = {TlvName{"alpn", 0x01}, TlvName{"authority", 0x02}, TlvName{"unique_id", 0x05},
+                                  TlvName{"ssl", 0x20}, TlvName{"netns", 0x30}};
+constexpr std::array kSslTlvNames = {TlvName{"version", 0x21}, TlvName{"cn", 0x22}, TlvName{"cipher", 0x23},
+                                     TlvName{"sig_alg", 0x24}, TlvName{"key_alg", 0x25}};
+
+std::optional<unsigned> tlv_type(std::string_view name, std::span<const TlvName> names) {
+  for (const TlvName& known : names) {
+    if (known.name == name) return known.type;
+  }
+  if (!name.starts_with("0x") || name.size() > 4) return std::nullopt;
+  unsigned type = 0;
+  const auto [end, error] = std::from_chars(name.data() + 2, name.data() + name.size(), type, 16);
+  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  return type;
+}
+
+std::optional<std::string_view> find_tlv(std::string_view tlvs, unsigned type) {
+  for (std::size_t i = 0; i + 3 <= tlvs.size();) {
+    const std::size_t length = read16(tlvs, i + 1);
+    if (tlvs.size() - i - 3 < length) return std::nullopt;
+    if (byte_at(tlvs, i) == type) return tlvs.substr(i + 3, length);
+    i += 3 + length;
+  }
+  return std::nullopt;
 }
 
 void append_ip(const PlainAddress& address, std::string& out) {
@@ -162,6 +196,23 @@ ProxyParse parse_proxy_header(std::string_view buffered, ProxyHeader& header) no
   if (!prefix.starts_with(buffered.substr(0, prefix.size()))) return ProxyParse::failed;
   if (buffered.size() < prefix.size()) return ProxyParse::incomplete;
   return v2 ? parse_v2(buffered, header) : parse_v1(buffered, header);
+}
+
+std::optional<std::string> proxy_tlv(std::string_view tlvs, std::string_view name) {
+  constexpr std::string_view kSsl = "ssl_";
+  constexpr std::size_t kSslFixed = 5;  // a byte of flags and the verification's result
+  if (!name.starts_with(kSsl)) {
+    const auto type = tlv_type(name, kTlvNames);
+    const auto value = type ? find_tlv(tlvs, *type) : std::nullopt;
+    return value ? std::optional(std::string(*value)) : std::nullopt;
+  }
+  name.remove_prefix(kSsl.size());
+  const auto ssl = find_tlv(tlvs, 0x20);
+  if (!ssl || ssl->size() < kSslFixed) return std::nullopt;
+  if (name == "verify") return std::to_string(std::uint32_t{read16(*ssl, 1)} << 16 | read16(*ssl, 3));
+  const auto type = tlv_type(name, kSslTlvNames);
+  const auto value = type ? find_tlv(ssl->substr(kSslFixed), *type) : std::nullopt;
+  return value ? std::optional(std::string(*value)) : std::nullopt;
 }
 
 void append_proxy_v1(const PlainAddress& source, const PlainAddress& destination, std::string& out) {

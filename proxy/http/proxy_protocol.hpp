@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,7 @@ struct ProxyHeader {
   PlainAddress destination;
   std::uint8_t version = 0;  ///< 1 or 2
   std::size_t size = 0;      ///< bytes the header takes
+  std::string_view tlvs;     ///< type-length-value fields of version 2, within the bytes that were parsed
 };
 
 enum class ProxyParse : std::uint8_t { incomplete, complete, failed };
@@ -44,6 +46,12 @@ inline constexpr std::size_t kProxyV2Max = 4096;  ///< bytes with the fixed part
 /// absent signature, unknown command or family, wrong length, malformed TLV, wrong CRC32c. Cheap to call again with
 /// more bytes.
 [[nodiscard]] ProxyParse parse_proxy_header(std::string_view buffered, ProxyHeader& header) noexcept;
+
+/// The value of one type-length-value field (section 2.2 of the specification), named as in nginx's
+/// $proxy_protocol_tlv_NAME: alpn, authority, unique_id, ssl, netns or a number, 0xea; behind ssl_ those inside the ssl
+/// field: version, cn, cipher, sig_alg, key_alg, a number, and verify, which is the result of the client certificate's
+/// verification as a decimal number, 0 for a good one. The first of several. Nothing if there is none or the name is none.
+[[nodiscard]] std::optional<std::string> proxy_tlv(std::string_view tlvs, std::string_view name);
 
 /// The header to send to an upstream: version 1 text. A family other than a matching pair of IP addresses gives
 /// UNKNOWN.

@@ -151,7 +151,7 @@ io::Task<bool> Opening::read_proxy_header() {
     if (header.command == http::ProxyHeader::Command::proxy &&
         header.source.family != http::PlainAddress::Family::none) {
       info_.told = std::make_shared<const ConnectionInfo::Told>(
-          ConnectionInfo::Told{address_of(header.source), address_of(header.destination)});
+          ConnectionInfo::Told{address_of(header.source), address_of(header.destination), std::string(header.tlvs)});
     }
     co_return true;
   }

@@ -18,9 +18,18 @@ class Catalog final : public config::VariableCatalog {
     for (std::size_t i = 0; i < all_variables().size(); ++i) rows_.emplace(all_variables()[i].name, i);
   }
   std::optional<config::VariableRef> find(std::string_view name) const override {
-    const auto row = rows_.find(name);
-    if (row == rows_.end()) return std::nullopt;
-    return config::VariableRef{config::VariableRef::Kind::builtin, static_cast<std::uint16_t>(row->second), {}};
+    const auto reference = [](std::size_t index, std::string_view argument) {
+      return config::VariableRef{config::VariableRef::Kind::builtin, static_cast<std::uint16_t>(index),
+                                 std::string(argument)};
+    };
+    if (const auto row = rows_.find(name); row != rows_.end()) {
+      return all_variables()[row->second].get != nullptr ? std::optional(reference(row->second, {})) : std::nullopt;
+    }
+    for (std::size_t i = 0; i < all_variables().size(); ++i) {
+      const VariableRow& row = all_variables()[i];
+      if (row.get_named != nullptr && name.starts_with(row.name)) return reference(i, name.substr(row.name.size()));
+    }
+    return std::nullopt;
   }
   std::vector<std::string_view> names() const override {
     std::vector<std::string_view> names;
@@ -73,7 +82,10 @@ const config::VariableCatalog& variable_catalog() {
 
 std::optional<std::string_view> evaluate(const config::VariableRef& variable, Session& session) {
   switch (variable.kind) {
-    case config::VariableRef::Kind::builtin: return all_variables()[variable.index].get(session);
+    case config::VariableRef::Kind::builtin: {
+      const VariableRow& row = all_variables()[variable.index];
+      return row.get != nullptr ? row.get(session) : row.get_named(session, variable.argument);
+    }
     case config::VariableRef::Kind::capture: return capture(session, variable.index);
     case config::VariableRef::Kind::user: break;
   }

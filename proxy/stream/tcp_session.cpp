@@ -168,7 +168,7 @@ io::Task<int> TcpSession::read_proxy_header() {
     if (header.command == http::ProxyHeader::Command::proxy &&
         header.source.family != http::PlainAddress::Family::none) {
       session_.connection.told = std::make_shared<const exchange::ConnectionInfo::Told>(exchange::ConnectionInfo::Told{
-          exchange::address_of(header.source), exchange::address_of(header.destination)});
+          exchange::address_of(header.source), exchange::address_of(header.destination), std::string(header.tlvs)});
     }
     co_return 0;
   }

@@ -9,6 +9,7 @@
 
 #include "certs/describe.hpp"
 #include "proxy/http/date.hpp"
+#include "proxy/http/proxy_protocol.hpp"
 #include "proxy/stream/session.hpp"
 
 namespace gatehouse::stream {
@@ -113,6 +114,13 @@ constexpr auto kRows = std::to_array<VariableRow>({
      "the server's address in the PROXY header"},
     {"proxy_protocol_server_port", [](Session& s) { return port_of(s, s.connection.proxy_destination()); },
      "the server's port in the PROXY header"},
+    {"proxy_protocol_tlv_", nullptr,
+     "the TLV NAME of the PROXY header: alpn, authority, ssl_cn ..., or its number (0xea)",
+     [](Session& s, std::string_view name) -> Value {
+       const auto& told = s.connection.told;
+       const auto value = told ? http::proxy_tlv(told->tlvs, name) : std::nullopt;
+       return value ? Value(s.arena.copy(*value)) : std::nullopt;
+     }},
     {"realip_remote_addr", [](Session& s) -> Value { return s.connection.peer_ip; },
      "the address that connected, before set_real_ip_from"},
     {"realip_remote_port", [](Session& s) { return number(s, s.connection.peer.port()); },

@@ -16,6 +16,8 @@ struct VariableRow {
   /// The value, borrowed from the session until its end; nothing where nginx says "not found".
   std::optional<std::string_view> (*get)(Session& session);
   std::string_view meaning;  ///< for the reference page
+  /// Of a family, whose name ends in an underscore: the value of what stands behind it. `get` is null then.
+  std::optional<std::string_view> (*get_named)(Session& session, std::string_view name) = nullptr;
 };
 
 /// All rows in the order of VariableRef::index.

@@ -20,6 +20,7 @@ struct UserIdSettings {
   std::optional<std::int64_t> expires;  ///< seconds; nothing: none; the largest number: "max"
   char mark = 0;                        ///< 0: off
   std::optional<std::uint32_t> service;
+  std::optional<ComplexValue> reset;  ///< $uid_reset, where the configuration sets it
 };
 
 template <>

@@ -153,6 +153,47 @@ TEST(ProxyProtocol, MalformedV2HeadersAreRefused) {
   EXPECT_EQ(outcome(v2(0x21, 0x11, kIpv4Pair + std::string("\x03\x00\x01X", 4))), ProxyParse::failed);
 }
 
+std::string tlv(unsigned type, const std::string& value) {
+  std::string text;
+  for (const std::size_t byte : {std::size_t{type}, value.size() >> 8, value.size() & 0xff}) {
+    text.push_back(static_cast<char>(byte));
+  }
+  return text + value;
+}
+
+TEST(ProxyProtocol, TlvsAreFoundByNameAndNumber) {
+  const std::string ssl = std::string("\x07\x00\x00\x01\x02", 5) + tlv(0x21, "TLSv1.3") + tlv(0x22, "client.example");
+  const std::string text =
+      v2(0x21, 0x11,
+         kIpv4Pair + tlv(0x01, "h2") + tlv(0x20, ssl) + tlv(0xea, "\x01vpce-1") + tlv(0x02, "") + tlv(0xea, "second"));
+  ProxyHeader header;
+  ASSERT_EQ(parse_proxy_header(text + tlv(0x05, "not of the header"), header), ProxyParse::complete);
+  const auto value = [&](std::string_view name) { return proxy_tlv(header.tlvs, name).value_or("nothing"); };
+  EXPECT_EQ(value("alpn"), "h2");
+  EXPECT_EQ(value("0x01"), "h2");
+  EXPECT_EQ(value("0x1"), "h2");
+  EXPECT_EQ(value("0xEA"), "\x01vpce-1") << "the first of two";
+  EXPECT_EQ(value("authority"), "");
+  EXPECT_EQ(value("unique_id"), "nothing");
+  EXPECT_EQ(value("ssl"), ssl);
+  EXPECT_EQ(value("ssl_version"), "TLSv1.3");
+  EXPECT_EQ(value("ssl_0x22"), "client.example");
+  EXPECT_EQ(value("ssl_verify"), "258");
+  for (const char* name : {"", "0x", "0x123", "0xzz", "1", "cn", "ssl_", "ssl_cipher", "ssl_alpn"}) {
+    EXPECT_EQ(value(name), "nothing") << name;
+  }
+}
+
+TEST(ProxyProtocol, ABrokenSslTlvHoldsNothing) {
+  const auto value = [](const std::string& ssl, std::string_view name) { return proxy_tlv(tlv(0x20, ssl), name); };
+  EXPECT_FALSE(value("\x07", "ssl_verify"));
+  EXPECT_FALSE(value(std::string(5, '\0') + "\x21\xff\xff"
+                                            "x",
+                     "ssl_version"))
+      << "longer than the field it stands in";
+  EXPECT_FALSE(value(std::string(5, '\0') + "\x21", "ssl_version"));
+}
+
 TEST(ProxyProtocol, TheV1HeaderWrittenIsTheOneRead) {
   ProxyHeader header;
   ASSERT_EQ(parse_proxy_header(v2(0x21, 0x11, kIpv4Pair), header), ProxyParse::complete);
