@@ -279,6 +279,13 @@ void check_gzip_window(const Use& use) {
   }
   throw Invalid{"must be 512, 1k, 2k, 4k, 8k, 16k, or 32k", 1, {}};
 }
+void check_gzip_hash(const Use& use) {
+  const ByteCount size = read_size(use);
+  for (int bits = 8; bits <= 17; ++bits) {
+    if (size == ByteCount{1} << bits) return;
+  }
+  throw Invalid{"must be 256, 512, 1k, 2k, 4k, 8k, 16k, 32k, 64k, or 128k", 1, {}};
+}
 
 const Directive kRows[] = {
     {"gzip", kHsl | kLocationIf, kOne, flag<&C::gzip>(),
@@ -308,7 +315,12 @@ const Directive kRows[] = {
      {check_gzip_window, nullptr, "SIZE"},
      "Accepted without effect: the window is 32k.",
      Support::tuning},
-    {"gzip_hash", kHsl, kOne, accept_size(), "Accepted without effect: it tunes nginx's insides.", Support::tuning},
+    {"gzip_hash",
+     kHsl,
+     kOne,
+     {check_gzip_hash, nullptr, "SIZE"},
+     "Accepted without effect: it tunes nginx's insides.",
+     Support::tuning},
     {"postpone_gzipping", kHsl, kOne, accept_size(), "Accepted without effect: it tunes nginx's insides.",
      Support::tuning},
     {"gzip_no_buffer", kHsl, kOne, accept_flag(), "Accepted without effect: it tunes nginx's insides.",

@@ -118,7 +118,7 @@ void accept_certificate_cache(const Use& use) {
     if (!max && !time) throw Invalid{fmt::format("invalid parameter \"{}\"", text), i, {}};
     has_max |= max;
   }
-  if (!has_max) throw Invalid{"\"ssl_certificate_cache\" must have the \"max\" parameter", 0, {}};
+  if (!has_max) throw Invalid{fmt::format("\"{}\" must have the \"max\" parameter", use.row.name), 0, {}};
 }
 void accept_ocsp_cache(const Use& use) {
   const std::string_view text = use[1];
@@ -153,6 +153,12 @@ const Directive kRows[] = {
     {"ssl_key_log", kHs, kOne, {set_key_log, nullptr, "FILE"}, "Writing session keys is refused.", Support::tuning},
     {"ssl_certificate_cache",
      kHs,
+     {1, 3, false},
+     {accept_certificate_cache, nullptr, "off | max=NUMBER [inactive=TIME] [valid=TIME]"},
+     "Accepted without effect: certificates are read when the configuration is loaded.",
+     Support::tuning},
+    {"proxy_ssl_certificate_cache",
+     kHttpServerLocation,
      {1, 3, false},
      {accept_certificate_cache, nullptr, "off | max=NUMBER [inactive=TIME] [valid=TIME]"},
      "Accepted without effect: certificates are read when the configuration is loaded.",

@@ -59,6 +59,9 @@ void accept_log_file_cache(const Use& use) {
     throw Invalid{fmt::format("invalid parameter \"{}\"", use[i]), i, {}};
   }
 }
+void accept_debug_points(const Use& use) {
+  if (use[1] != "stop" && use[1] != "abort") refuse(use, 1, "invalid value", "stop or abort");
+}
 void accept_directio(const Use& use) {
   if (use[1] != "off") (void)read_size(use, 1, Gigabytes::accepted);
 }
@@ -88,7 +91,7 @@ const Directive kRows[] = {
     {"timer_resolution", kMain, kOne, accept_time(), kNoEffect, kTuning},
     {"pcre_jit", kMain, kOne, accept_flag(), "Accepted: expressions are always compiled just in time.", kTuning},
     {"lock_file", kMain, kOne, accept_any("FILE"), kNoEffect, kTuning},
-    {"debug_points", kMain, kOne, accept_any("abort | stop"), kNoEffect, kTuning},
+    {"debug_points", kMain, kOne, {accept_debug_points, nullptr, "abort | stop"}, kNoEffect, kTuning},
     {"google_perftools_profiles", kMain, kOne, accept_any("FILE"), kNoEffect, kTuning},
     {"ssl_object_cache_inheritable", kMain, kOne, accept_flag(), kNoEffect, kTuning},
     {"ssl_engine", kMain, kOne, accept_any("DEVICE"), kNoEffect, kTuning},
