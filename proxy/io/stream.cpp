@@ -172,18 +172,37 @@ void Send::consume(std::size_t count) {
   if (waiter) socket.descriptor().extend_write(deadline());
 }
 
-bool Send::too_slow() const {
-  constexpr std::chrono::seconds kGrace{5};
-  if (min_rate == 0 || !waiter) return false;
-  const auto elapsed = std::chrono::duration_cast<Milliseconds>(socket.reactor().now() - waiting_since);
-  return elapsed > kGrace && sent * 1000 < min_rate * static_cast<std::uint64_t>(elapsed.count());
+Milliseconds SendPace::left(Milliseconds more_waited, std::uint64_t more_sent) const noexcept {
+  constexpr Milliseconds kGrace{5000};
+  constexpr Milliseconds kForever{std::chrono::hours(24)};
+  if (least == 0) return kForever;
+  const std::uint64_t earned = (sent + more_sent) * 1000 / least;
+  const Milliseconds allowed{
+      static_cast<Milliseconds::rep>(std::min(earned, static_cast<std::uint64_t>(kForever.count())))};
+  return std::max(kGrace, allowed) - waited - more_waited;
+}
+
+bool SendPace::too_slow(Milliseconds more_waited, std::uint64_t more_sent) const noexcept {
+  return left(more_waited, more_sent) < Milliseconds{0};
+}
+
+TimePoint Send::deadline() const noexcept {
+  const TimePoint by_timeout = SocketOperation::deadline();
+  if (pace == nullptr || pace->least == 0) return by_timeout;
+  const Milliseconds left = std::max(pace->left(waited(), sent), Milliseconds{0});
+  return std::min(by_timeout, socket.reactor().now() + left);
+}
+
+Milliseconds Send::waited() const noexcept {
+  if (waiting_since == TimePoint{}) return Milliseconds{0};
+  return std::chrono::duration_cast<Milliseconds>(socket.reactor().now() - waiting_since);
 }
 
 bool Send::try_once() {
   for (;;) {
     while (!parts.empty() && parts.front().iov_len == 0) parts = parts.subspan(1);
     if (parts.empty()) return true;
-    if (too_slow()) {
+    if (pace != nullptr && pace->least != 0 && pace->too_slow(waited(), sent)) {
       error = {Reason::body_too_slow};
       return true;
     }

@@ -87,12 +87,26 @@ struct Receive : StreamOperation<Receive> {
   std::size_t received = 0;
 };
 
+/// How fast a peer takes what it is sent, over several sends: a rate that each of them alone would be too short to judge.
+struct SendPace {
+  ByteCount least = 0;     ///< bytes per second; 0: no minimum
+  Milliseconds waited{0};  ///< for the peer, in all sends so far
+  std::uint64_t sent = 0;  ///< bytes, in all sends so far
+
+  [[nodiscard]] bool too_slow(Milliseconds more_waited, std::uint64_t more_sent) const noexcept;
+  /// How long the peer may yet be waited for when it takes nothing more.
+  [[nodiscard]] Milliseconds left(Milliseconds more_waited, std::uint64_t more_sent) const noexcept;
+};
+
 /// Sends everything; `timeout` is between two successful writes, as nginx's send_timeout. The vectors are consumed in
 /// place; under TLS small parts are gathered into full records.
 struct Send : StreamOperation<Send> {
-  /// Below `min_rate_` bytes per second, judged from 5 s on, the operation fails with body_too_slow; 0 is no minimum.
-  Send(Stream& stream_, std::span<iovec> parts_, Milliseconds timeout_, ByteCount min_rate_ = 0) noexcept
-      : StreamOperation(stream_, timeout_), parts(parts_), min_rate(min_rate_) {}
+  /// A peer that is slower than `pace_` allows, judged once it was waited for 5 s in all, fails the operation with
+  /// body_too_slow. The pace is borrowed, and brought up to date at the end; null: none is asked for.
+  Send(Stream& stream_, std::span<iovec> parts_, Milliseconds timeout_, SendPace* pace_ = nullptr) noexcept
+      : StreamOperation(stream_, timeout_), parts(parts_), pace(pace_) {}
+  /// The kernel tells of room only when a third of its buffer is free: a slow peer is not waited for until then.
+  [[nodiscard]] TimePoint deadline() const noexcept;
   bool try_once();
   bool try_now() { return try_once(); }
   void await_suspend(std::coroutine_handle<> coroutine) {
@@ -101,16 +115,20 @@ struct Send : StreamOperation<Send> {
     socket.descriptor().wait_write(*this, deadline());
   }
   Result<std::size_t> await_resume() const {
+    if (pace != nullptr) {
+      pace->waited += waited();
+      pace->sent += sent;
+    }
     if (const Error e = failure(); e.reason != Reason::none) return e;
     return sent;
   }
   std::span<iovec> parts;
   std::size_t sent = 0;
-  ByteCount min_rate;
-  TimePoint waiting_since{};
+  SendPace* pace;
+  TimePoint waiting_since{};  ///< the beginning of the clock: it did not wait
 
  private:
-  [[nodiscard]] bool too_slow() const;
+  [[nodiscard]] Milliseconds waited() const noexcept;
   void consume(std::size_t count);
   bool try_plain();
   bool try_tls();

@@ -185,7 +185,8 @@ io::Task<Result<void>> H1Downstream::send(std::string_view first, std::string_vi
     if (!part.empty()) parts[count++] = {const_cast<char*>(part.data()), part.size()};
   }
   if (count == 0) co_return Result<void>{};
-  auto send = io::Send(stream_, std::span(parts).first(count), settings_->send_timeout, settings_->send_min_rate);
+  pace_.least = settings_->send_min_rate;
+  auto send = io::Send(stream_, std::span(parts).first(count), settings_->send_timeout, &pace_);
   const auto sent = co_await send;
   bytes_sent_ += send.sent;
   if (!sent) co_return sent.error();

@@ -107,6 +107,7 @@ class H1Downstream final : public exchange::Downstream {
   bool aborted_ = false;
   bool tunneled_ = false;
   std::uint64_t response_left_ = 0;  ///< of a response of known length
+  io::SendPace pace_;
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t body_bytes_sent_ = 0;
   TimePoint send_began_{};

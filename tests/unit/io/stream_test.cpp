@@ -319,7 +319,8 @@ TEST(Send, BelowTheMinimumRateFailsAfterTheGrace) {
   std::string text(100000, 'x');
   for (const bool slow : {true, false}) {
     iovec part{text.data(), text.size()};
-    Send send(pair.client, {&part, 1}, seconds(60), 1000);
+    SendPace pace{.least = 1000};
+    Send send(pair.client, {&part, 1}, seconds(60), &pace);
     send.waiter = std::noop_coroutine();
     send.sent = slow ? 5000 : 15000;
     send.waiting_since = loop.reactor.now() - seconds(10);
@@ -327,6 +328,21 @@ TEST(Send, BelowTheMinimumRateFailsAfterTheGrace) {
     EXPECT_EQ(send.failure().reason, slow ? Reason::body_too_slow : Reason::none);
     EXPECT_EQ(over, slow || send.parts.empty());
   }
+}
+
+TEST(SendPace, AddsUpWhatManyShortSendsWaited) {
+  SendPace pace{.least = 1000};
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_FALSE(pace.too_slow(Milliseconds{100}, 50)) << i;
+    pace.waited += Milliseconds{100};
+    pace.sent += i < 20 ? 200 : 50;
+  }
+  EXPECT_FALSE(pace.too_slow(seconds(2), 500)) << "within the grace";
+  EXPECT_TRUE(pace.too_slow(seconds(3), 50));
+  EXPECT_FALSE(pace.too_slow(seconds(3), 2000)) << "what it took at once counts for it";
+  EXPECT_EQ(pace.left(seconds(1), 0), seconds(1)) << "of the grace";
+  EXPECT_EQ(pace.left(seconds(1), 5500), seconds(6)) << "of the ten seconds that ten thousand bytes are good for";
+  EXPECT_GT(SendPace{}.left(seconds(1000), 0), seconds(1000)) << "no minimum";
 }
 
 Task<void> connect_to(Reactor& reactor, const SocketAddress& address, Error& outcome) {
