@@ -119,9 +119,10 @@ class Inputs {
   std::set<std::uint32_t> done_;
 };
 
+/// Writes a key of at most so many bytes.
 class KeyWriter {
  public:
-  explicit KeyWriter(Scratch& scratch) : scratch_(scratch) {}
+  KeyWriter(Scratch& scratch, std::size_t most) : scratch_(scratch), out_(scratch.reserve(most)), left_(most) {}
 
   void number(std::size_t value) {
     const auto number = static_cast<std::uint32_t>(value);
@@ -131,20 +132,25 @@ class KeyWriter {
     number(text.size());
     append(text.data(), text.size());
   }
-  [[nodiscard]] std::string_view commit() { return scratch_.commit(size_); }
-
-  /// So many bytes may be written.
-  void reserve(std::size_t size) { out_ = scratch_.reserve(size); }
+  /// Nothing if it did not fit.
+  [[nodiscard]] std::optional<std::string_view> commit() {
+    return whole_ ? std::optional(scratch_.commit(size_)) : std::nullopt;
+  }
 
  private:
   void append(const void* bytes, std::size_t size) {
-    if (size != 0) std::memcpy(out_ + size_, bytes, size);
+    whole_ = whole_ && size <= left_;
+    if (!whole_ || size == 0) return;
+    std::memcpy(out_ + size_, bytes, size);
     size_ += size;
+    left_ -= size;
   }
 
   Scratch& scratch_;
-  unsigned char* out_ = nullptr;
+  unsigned char* out_;
+  std::size_t left_;
   std::size_t size_ = 0;
+  bool whole_ = true;
 };
 
 [[nodiscard]] std::string_view scalar(Kind kind, const RequestValues& request, const ResponseValues* response) {
@@ -163,35 +169,26 @@ class KeyWriter {
 
 std::optional<std::string_view> JointRules::key(const RequestValues& request, const ResponseValues* response,
                                                 std::size_t most, Scratch& scratch) const {
-  // Twice over the same inputs: how long it gets, then the text itself. Sizes and counts stand before what they are of, so
-  // that no two messages have one text.
-  const auto each = [&](auto number, auto text) {
-    for (const RuleInput& input : inputs) {
-      if (shape(input.kind) == VariableShape::scalar) {
-        text(scalar(input.kind, request, response));
-        continue;
-      }
-      const auto members = members_of(input.kind, request, response);
-      const auto chosen = [&](const Member& member) {
-        return input.whole || (member.name.size() == input.name.size() && equal_ignoring_case(member.name, input.name));
-      };
-      number(static_cast<std::size_t>(std::ranges::count_if(members, chosen)));
-      if (input.counted) continue;
-      const bool names = RequestValues::value_of(input.kind, {.name = "n", .value = "v"}) == "n";
-      for (const Member& member : members) {
-        if (!chosen(member)) continue;
-        text(member.name);
-        if (!names) text(member.value);
-      }
+  // Sizes and counts stand before what they are of, so that no two messages have one text.
+  KeyWriter key(scratch, most);
+  for (const RuleInput& input : inputs) {
+    if (shape(input.kind) == VariableShape::scalar) {
+      key.text(scalar(input.kind, request, response));
+      continue;
     }
-  };
-  constexpr std::size_t number_size = sizeof(std::uint32_t);
-  std::size_t size = 0;
-  each([&](std::size_t) { size += number_size; }, [&](std::string_view text) { size += number_size + text.size(); });
-  if (size > most) return std::nullopt;
-  KeyWriter key(scratch);
-  key.reserve(size);
-  each([&](std::size_t number) { key.number(number); }, [&](std::string_view text) { key.text(text); });
+    const auto members = members_of(input.kind, request, response);
+    const auto chosen = [&](const Member& member) {
+      return input.whole || (member.name.size() == input.name.size() && equal_ignoring_case(member.name, input.name));
+    };
+    key.number(input.whole ? members.size() : static_cast<std::size_t>(std::ranges::count_if(members, chosen)));
+    if (input.counted) continue;
+    const bool names = RequestValues::value_of(input.kind, {.name = "n", .value = "v"}) == "n";
+    for (const Member& member : members) {
+      if (!chosen(member)) continue;
+      key.text(member.name);
+      if (!names) key.text(member.value);
+    }
+  }
   return key.commit();
 }
 
