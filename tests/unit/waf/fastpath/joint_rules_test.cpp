@@ -95,12 +95,14 @@ TEST(JointRules, WriteEqualTextsForEqualInputsOnly) {
   Scratch scratch;
   RequestValues values(scratch);
   std::vector<std::string> keys;
+  bool short_room_suffices = false;
   const auto add = [&](std::string method, std::vector<std::pair<std::string, std::string>> fields) {
     WafRequest request = get("/", std::move(fields));
     request.method = std::move(method);
     const test::RequestViews views(request);
     EXPECT_EQ(values.parse_head(views.input(), {}), ParseOutcome::parsed);
     keys.emplace_back(group.key(values, nullptr, 1024, scratch).value_or("too long"));
+    short_room_suffices = short_room_suffices || group.key(values, nullptr, 8, scratch);
   };
   using namespace std::string_literals;
   add("GET", {});
@@ -117,7 +119,7 @@ TEST(JointRules, WriteEqualTextsForEqualInputsOnly) {
   add("", {{"a", "\1\0\0\0"s}});
   const std::set<std::string> distinct(keys.begin(), keys.end());
   EXPECT_EQ(distinct.size(), keys.size());
-  EXPECT_FALSE(group.key(values, nullptr, 8, scratch)) << "longer than what is remembered";
+  EXPECT_FALSE(short_room_suffices) << "what is longer than asked for is no key";
 }
 
 }  // namespace
