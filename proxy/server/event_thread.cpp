@@ -205,7 +205,9 @@ void EventThread::Impl::take(int fd, const sockaddr_storage& peer, socklen_t pee
   const auto& generation = *state.generation->shared;
   const auto& debugged = generation.config->main.debug_connections;
   info.debug = !debugged.empty() && exchange::match_network(debugged, info.peer) != nullptr;
-  generation.error_log->debug(info.debug, info.number, "accept: {} fd:{}", info.peer.to_string(), fd);
+  if (info.debug || generation.error_log->enabled(LogLevel::debug)) {
+    generation.error_log->debug(info.debug, info.number, "accept: {} fd:{}", info.peer.to_string(), fd);
+  }
   std::optional<io::Socket> socket;
   try {
     socket.emplace(reactor, fd);  // closes the descriptor if epoll refuses it

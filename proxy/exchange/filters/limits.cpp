@@ -63,7 +63,9 @@ io::Task<Step> limit_requests(Exchange& exchange, const config::LimitSettings& s
         exchange.reply(settings.limit_req_status, Reason::requests_limited);
         co_return Step::answered;
       }
-      exchange.debug("limit_req zone \"{}\": {}", zones[limit->zone].name, amount(answer.excess));
+      if (exchange.debugs()) {
+        exchange.debug("limit_req zone \"{}\": {}", zones[limit->zone].name, amount(answer.excess));
+      }
       if (!counts || answer.excess <= limit->delay) continue;
       const std::uint64_t wait = (answer.excess - limit->delay) * 1000 / zone->rate();
       if (wait > longest) {
