@@ -189,8 +189,10 @@ io::Task<Result<void>> H1Downstream::send(std::string_view first, std::string_vi
   auto send = io::Send(stream_, std::span(parts).first(count), settings_->send_timeout, &pace_);
   const auto sent = co_await send;
   bytes_sent_ += send.sent;
-  if (!sent) co_return sent.error();
-  co_return Result<void>{};
+  if (sent) co_return Result<void>{};
+  const Reason why = sent.error().reason;
+  client_stalled_ = why == Reason::timed_out || why == Reason::body_too_slow;
+  co_return sent.error();
 }
 
 io::Task<Result<void>> H1Downstream::send_interim(const exchange::ResponseHeadOut& head) {
@@ -311,6 +313,7 @@ bool H1Downstream::on_client_event() {
 io::Task<Afterwards> H1Downstream::finish() {
   watch_client(nullptr);
   if (tunneled_) co_return Afterwards::tunneled;
+  if (client_stalled_ && settings_->reset_timedout_connection) co_return Afterwards::reset;
   if (head_sent_ && !response_complete_) {
     // A length or a missing last chunk shows that the response was cut; an end of connection alone would look like its end.
     const bool visible = chunked_ || response_left_ > 0;

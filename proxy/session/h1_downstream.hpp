@@ -106,6 +106,7 @@ class H1Downstream final : public exchange::Downstream {
   bool response_complete_ = false;
   bool aborted_ = false;
   bool tunneled_ = false;
+  bool client_stalled_ = false;      ///< it took nothing for send_timeout, or less than send_min_rate
   std::uint64_t response_left_ = 0;  ///< of a response of known length
   io::SendPace pace_;
   std::uint64_t bytes_sent_ = 0;
