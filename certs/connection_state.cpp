@@ -87,6 +87,7 @@ bool ServerCallbacks::switch_context(SSL& ssl, const ServerContext& to) {
   SSL_set_options(&ssl, SSL_CTX_get_options(context));
   if (SSL_set_min_proto_version(&ssl, SSL_CTX_get_min_proto_version(context)) != 1) return false;
   if (SSL_set_max_proto_version(&ssl, SSL_CTX_get_max_proto_version(context)) != 1) return false;
+  if (SSL_set_max_early_data(&ssl, SSL_CTX_get_max_early_data(context)) != 1) return false;
   if (SSL_set_num_tickets(&ssl, SSL_CTX_get_num_tickets(context)) != 1) return false;
   if (SSL_set_max_send_fragment(
           &ssl, static_cast<long>(std::clamp<ByteCount>(to.buffer_size_, 512, SSL3_RT_MAX_PLAIN_LENGTH))) != 1) {
@@ -204,8 +205,16 @@ SSL_SESSION* ServerCallbacks::on_find_session(SSL* ssl, const unsigned char* id,
 int ServerCallbacks::on_status_request(SSL* ssl, void*) {
   const ConnectionState* state = ConnectionState::of(*ssl);
   const X509* certificate = SSL_get_certificate(ssl);
-  if (state == nullptr || !state->selected->staple_ || certificate == nullptr) return SSL_TLSEXT_ERR_NOACK;
-  const auto* der = state->selected->staple_->for_certificate(*certificate, std::chrono::system_clock::now());
+  if (state == nullptr || certificate == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  const auto now = std::chrono::system_clock::now();
+  const ServerContext& server = *state->selected;
+  std::shared_ptr<const StapledResponse> fetched;  // keeps what `der` points into
+  const std::vector<unsigned char>* der = server.staple_ ? server.staple_->for_certificate(*certificate, now) : nullptr;
+  for (const auto& one : server.fetched_staples_) {
+    if (der != nullptr) break;
+    fetched = one->current();
+    if (fetched) der = fetched->for_certificate(*certificate, now);
+  }
   if (der == nullptr) return SSL_TLSEXT_ERR_NOACK;
   auto* copy = static_cast<unsigned char*>(OPENSSL_memdup(der->data(), der->size()));
   if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;

@@ -6,6 +6,7 @@
 
 #include <openssl/ssl.h>
 
+#include "certs/client_revocation.hpp"
 #include "certs/server_connection.hpp"
 #include "certs/server_context.hpp"
 
@@ -17,6 +18,7 @@ struct ConnectionState {
   std::shared_ptr<const SniSelector> selector;
   std::string server_name;
   bool hello_seen = false;
+  RevocationVerdict revocation = RevocationVerdict::good;
 
   [[nodiscard]] static ConnectionState* of(const SSL& ssl) noexcept;
   /// Takes ownership; false if memory is exhausted.

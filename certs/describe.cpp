@@ -106,6 +106,7 @@ std::string ssl_early_data(const SSL& ssl) { return SSL_is_init_finished(&ssl) =
 std::string ssl_client_verify(const SSL& ssl) {
   if (peer(ssl) == nullptr) return "NONE";
   const long code = SSL_get_verify_result(&ssl);
+  if (const auto revoked = text_of(noted_revocation(ssl)); !revoked.empty()) return fmt::format("FAILED:{}", revoked);
   return code == X509_V_OK ? std::string("SUCCESS") : fmt::format("FAILED:{}", X509_verify_cert_error_string(code));
 }
 

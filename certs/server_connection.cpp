@@ -58,6 +58,9 @@ ClientVerification client_verification(const SSL& ssl, const ServerContext& requ
   if (required.verify_client() == VerifyClient::on && SSL_get0_peer_certificate(&ssl) == nullptr) {
     return {ClientVerdict::required_absent, "client sent no required SSL certificate"};
   }
+  if (const auto text = text_of(noted_revocation(ssl)); !text.empty()) {
+    return {ClientVerdict::refused, fmt::format("client SSL certificate verify error: {}", text)};
+  }
   return {};
 }
 

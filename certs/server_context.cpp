@@ -23,6 +23,8 @@ namespace {
 /// answered in HTTP and the operator's error page can explain.
 int accept_every_certificate(int, X509_STORE_CTX*) { return 1; }
 
+constexpr std::uint32_t kMostEarlyData = 16384;  // nginx's
+
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
@@ -57,6 +59,10 @@ class ServerContextBuilder {
   LoadStatus set_basics() {
     apply_basics(context(), settings_.protocols);
     if (settings_.prefer_server_ciphers) SSL_CTX_set_options(&context(), SSL_OP_CIPHER_SERVER_PREFERENCE);
+    if (settings_.early_data) {
+      SSL_CTX_set_max_early_data(&context(), kMostEarlyData);
+      SSL_CTX_set_options(&context(), SSL_OP_NO_ANTI_REPLAY);  // or tickets would need a session cache
+    }
     made_->reject_handshake_ = settings_.reject_handshake;
     made_->buffer_size_ = settings_.buffer_size;
     const auto fragment = std::clamp<ByteCount>(settings_.buffer_size, 512, SSL3_RT_MAX_PLAIN_LENGTH);
@@ -141,6 +147,13 @@ class ServerContextBuilder {
     SSL_CTX_set_verify_depth(&context(), settings_.verify_depth);
     for (const X509Ptr& authority : named) SSL_CTX_add_client_CA(&context(), authority.get());
 
+    made_->revocation_.scope = settings_.ocsp;
+    made_->revocation_.responder = settings_.ocsp_responder;
+    if (settings_.ocsp_cache_size != 0) {
+      made_->revocation_.answers = state_.ocsp_cache(settings_.ocsp_cache, settings_.ocsp_cache_size);
+    }
+    policy_.add(static_cast<unsigned char>(settings_.ocsp));
+    policy_.add(std::string_view(settings_.ocsp_responder));
     policy_.add(static_cast<unsigned char>(std::clamp(settings_.verify_depth, 0, 255)));
     for (const auto* authorities : {&named, &unnamed}) {
       policy_.add(static_cast<unsigned char>(authorities == &named ? 'n' : 'u'));
@@ -184,13 +197,67 @@ class ServerContextBuilder {
   LoadStatus set_stapling() {
     if (!settings_.stapling) return std::nullopt;
     if (settings_.stapling_file.empty()) {
-      made_->warnings_.emplace_back("\"ssl_stapling\" ignored, it needs an \"ssl_stapling_file\"");
+      fetch_staples();
       return std::nullopt;
     }
     auto staple = StapledResponse::from_file(settings_.stapling_file);
     if (!staple) return staple.error();
     made_->staple_ = std::make_unique<const StapledResponse>(*std::move(staple));
     return std::nullopt;
+  }
+
+  // One staple for each certificate that has an issuer here and a responder; for the others a warning, as in nginx.
+  void fetch_staples() {
+    int certificate = SSL_CTX_set_current_cert(&context(), SSL_CERT_SET_FIRST);
+    for (std::size_t i = 0; certificate == 1;
+         certificate = SSL_CTX_set_current_cert(&context(), SSL_CERT_SET_NEXT), ++i) {
+      const std::string& path = made_->certificates_.at(i).path;
+      const auto ignore = [&](std::string_view why) {
+        made_->warnings_.push_back(fmt::format("\"ssl_stapling\" ignored, {} \"{}\"", why, path));
+      };
+      X509* const leaf = SSL_CTX_get0_certificate(&context());
+      STACK_OF(X509)* sent = nullptr;
+      SSL_CTX_get0_chain_certs(&context(), &sent);
+      OcspQuestion question;
+      question.issuer = find_issuer(*leaf, sent);
+      if (!question.issuer) {
+        ignore("issuer certificate not found for certificate");
+        continue;
+      }
+      question.responder = settings_.stapling_responder.empty() ? responder_of(*leaf) : settings_.stapling_responder;
+      if (question.responder.empty()) {
+        ignore("no OCSP responder URL in the certificate");
+        continue;
+      }
+      if (!question.responder.starts_with("http://")) {
+        ignore(fmt::format("invalid URL prefix in OCSP responder \"{}\" in the certificate", question.responder));
+        continue;
+      }
+      X509_up_ref(leaf);
+      question.certificate.reset(leaf);
+      if (sent != nullptr) question.known.reset(X509_chain_up_ref(sent));
+      X509_STORE* const store = SSL_CTX_get_cert_store(&context());
+      X509_STORE_up_ref(store);
+      question.trusted.reset(store);
+      question.signature = settings_.stapling_verify ? OcspSignature::verified : OcspSignature::taken_on_trust;
+      made_->fetched_staples_.push_back(std::make_shared<FetchedStaple>(std::move(question), path));
+    }
+  }
+
+  X509Ptr find_issuer(X509& leaf, STACK_OF(X509) * sent) {
+    for (int i = 0; i < sk_X509_num(sent); ++i) {
+      X509* const candidate = sk_X509_value(sent, i);
+      if (X509_check_issued(candidate, &leaf) != X509_V_OK) continue;
+      X509_up_ref(candidate);
+      return X509Ptr(candidate);
+    }
+    const std::unique_ptr<X509_STORE_CTX, FreeWith<X509_STORE_CTX_free>> search(X509_STORE_CTX_new());
+    X509* issuer = nullptr;
+    if (search && X509_STORE_CTX_init(search.get(), SSL_CTX_get_cert_store(&context()), nullptr, nullptr) == 1) {
+      X509_STORE_CTX_get1_issuer(&issuer, search.get(), &leaf);
+    }
+    ERR_clear_error();
+    return X509Ptr(issuer);
   }
 
   LoadStatus set_conf_commands() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "certs/certificate_info.hpp"
+#include "certs/client_revocation.hpp"
 #include "certs/load_error.hpp"
 #include "certs/openssl_types.hpp"
 #include "certs/session_cache.hpp"
@@ -56,13 +57,22 @@ struct ServerTlsSettings {
   PemSource trusted_certificate{};  ///< `ssl_trusted_certificate`: trusted, not named
   PemSource crl{};
 
+  RevocationScope ocsp = RevocationScope::off;  ///< `ssl_ocsp`
+  std::string ocsp_responder{};                 ///< empty: the one that each certificate names
+  std::string ocsp_cache{};                     ///< name of the cache of answers; outlives a reload
+  ByteCount ocsp_cache_size = 0;                ///< 0: answers are not kept
+
   bool stapling = false;
+  bool stapling_verify = false;
+  std::string stapling_responder{};           ///< empty: the one that the certificate names
   std::string stapling_file{};                ///< DER OCSP response
   std::vector<std::string> alpn{"http/1.1"};  ///< in order of preference; "h2" first where HTTP/2 is on
   bool reject_handshake = false;
+  bool early_data = false;  ///< TLS 1.3 early data (0-RTT); nothing here keeps it from being replayed, as in nginx
   ByteCount buffer_size = 16 * kKiB;  ///< longest TLS record we write
 };
 
+class FetchedStaple;
 class StapledResponse;
 
 /// The immutable TLS side of a server block. Shared by every thread; each connection keeps the one it was given.
@@ -78,6 +88,11 @@ class ServerContext {
 
   [[nodiscard]] SSL_CTX* native() const noexcept { return context_.get(); }
   [[nodiscard]] const std::vector<CertificateInfo>& certificates() const noexcept { return certificates_; }
+  [[nodiscard]] const RevocationPolicy& revocation() const noexcept { return revocation_; }
+  /// Staples that somebody has to refresh().
+  [[nodiscard]] const std::vector<std::shared_ptr<FetchedStaple>>& fetched_staples() const noexcept {
+    return fetched_staples_;
+  }
   [[nodiscard]] VerifyClient verify_client() const noexcept { return verify_client_; }
   [[nodiscard]] bool rejects_handshake() const noexcept { return reject_handshake_; }
   [[nodiscard]] ByteCount buffer_size() const noexcept { return buffer_size_; }
@@ -106,6 +121,8 @@ class ServerContext {
   std::shared_ptr<TicketKeys> ticket_keys_;
   std::shared_ptr<SessionCache> session_cache_;  ///< null: sessions aren't kept
   std::unique_ptr<const StapledResponse> staple_;
+  std::vector<std::shared_ptr<FetchedStaple>> fetched_staples_;
+  RevocationPolicy revocation_;
   std::array<unsigned char, 32> session_id_context_{};
   std::array<unsigned char, 32> client_policy_{};
   VerifyClient verify_client_ = VerifyClient::off;

@@ -5,8 +5,16 @@ namespace gatehouse::certs {
 SharedTlsState::SharedTlsState(WallClock now) : ticket_keys_(TicketKeys::rotating(now)) {}
 
 std::shared_ptr<SessionCache> SharedTlsState::session_cache(std::string_view name, ByteCount capacity) {
+  return cache_of(caches_, name, capacity);
+}
+
+std::shared_ptr<SessionCache> SharedTlsState::ocsp_cache(std::string_view name, ByteCount capacity) {
+  return cache_of(ocsp_caches_, name, capacity);
+}
+
+std::shared_ptr<SessionCache> SharedTlsState::cache_of(Caches& caches, std::string_view name, ByteCount capacity) {
   const std::lock_guard lock(mutex_);
-  const auto slot = caches_.try_emplace(std::string(name)).first;
+  const auto slot = caches.try_emplace(std::string(name)).first;
   auto cache = slot->second.lock();
   if (cache) {
     cache->resize(capacity);

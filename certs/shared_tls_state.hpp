@@ -24,13 +24,20 @@ class SharedTlsState {
   /// The cache of that name, made on first use and resized to `capacity` otherwise.
   [[nodiscard]] std::shared_ptr<SessionCache> session_cache(std::string_view name, ByteCount capacity);
 
-  /// Figures of every cache that some configuration still uses, by name.
+  /// The same for answers of OCSP responders, which have names of their own.
+  [[nodiscard]] std::shared_ptr<SessionCache> ocsp_cache(std::string_view name, ByteCount capacity);
+
+  /// Figures of every cache of sessions that some configuration still uses, by name.
   [[nodiscard]] std::map<std::string, SessionCache::Figures> cache_figures() const;
 
  private:
   std::shared_ptr<TicketKeys> ticket_keys_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::weak_ptr<SessionCache>, std::less<>> caches_;
+  using Caches = std::map<std::string, std::weak_ptr<SessionCache>, std::less<>>;
+  std::shared_ptr<SessionCache> cache_of(Caches& caches, std::string_view name, ByteCount capacity);
+
+  Caches caches_;
+  Caches ocsp_caches_;
 };
 
 }  // namespace gatehouse::certs

@@ -143,6 +143,12 @@ void Binder::bind(const std::vector<Statement>& statements) {
   config_.stream_variables = stream_.variables.slot_names();
 }
 
+void Binder::note_set(std::uint16_t slot) {
+  auto& slots = config_.set_by_set;
+  if (slots.size() <= slot) slots.resize(slot + std::size_t{1});
+  slots[slot] = true;
+}
+
 void Binder::define_table(std::uint16_t slot, std::unique_ptr<const ValueTable> table) {
   auto& tables = in_stream() ? config_.stream_variable_maps : config_.variable_maps;
   if (tables.size() <= slot) tables.resize(slot + std::size_t{1});

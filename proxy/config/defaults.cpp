@@ -23,6 +23,7 @@ void fill_defaults(Binder& binder, LocationSettings& settings) {
   const auto combined = combined_format(variables);
   binder.log_formats().emplace("combined", combined);
 
+  settings.proxy_temp_path = binder.prefix_path(settings.proxy_temp_path);
   settings.client_body_temp_path = binder.prefix_path(settings.client_body_temp_path);
   settings.proxy_set_header =
       std::make_shared<const std::vector<HeaderRule>>(std::vector<HeaderRule>{default_host_header(variables)});

@@ -15,6 +15,8 @@ using S = ServerSettings;
 constexpr std::uint32_t kHsl = kHttpServerLocation;
 constexpr std::uint32_t kHs = kHttp | kServer;
 
+constexpr std::array<Choice<L::BodyInFile>, 3> kBodyInFile{
+    {{"off", L::BodyInFile::off}, {"on", L::BodyInFile::on}, {"clean", L::BodyInFile::clean}}};
 constexpr std::array<Choice<L::LingeringClose>, 3> kLingering{
     {{"off", L::LingeringClose::off}, {"on", L::LingeringClose::on}, {"always", L::LingeringClose::always}}};
 
@@ -111,7 +113,9 @@ std::string show_internal(const Level& level) {
 void set_body_temp_path(const Use& use) {
   auto& member = slot<&L::client_body_temp_path>(use);
   member = use.level.binder->prefix_path(use[1]);
-  for (std::size_t i = 2; i <= use.count(); ++i) (void)read_number(use, i, 1, 0xffffffffu);  // nginx's folder levels
+  auto& levels = use.level.settings->client_body_temp_levels;
+  levels = {};
+  for (std::size_t i = 2; i <= use.count(); ++i) levels[i - 2] = static_cast<std::uint8_t>(read_number(use, i, 1, 9));
 }
 std::string show_body_temp_path(const Level& level) {
   return level.settings == nullptr ? "" : level.settings->client_body_temp_path;
@@ -188,7 +192,16 @@ const Directive kRows[] = {
      kHsl,
      {1, 4, false},
      {set_body_temp_path, show_body_temp_path, "PATH [LEVEL [LEVEL [LEVEL]]]"},
-     "Folder of request bodies that don't fit into memory; levels are accepted without effect."},
+     "Folder of request bodies that don't fit into memory; the levels name folders below it for files that have names "
+     "(client_body_in_file_only)."},
+    {"client_body_in_file_only", kHsl, kOne, choice<&L::client_body_in_file_only, kBodyInFile>("on | clean | off"),
+     "Whether every request body that is read before it is used goes to a file of its own, $request_body_file; `clean` "
+     "removes it afterwards."},
+    {"msie_padding", kHsl, kOne, flag<&L::msie_padding>(),
+     "Whether error pages for Internet Explorer and Chrome are padded to more than 512 bytes, as these show pages of "
+     "their own for shorter ones."},
+    {"msie_refresh", kHsl, kOne, flag<&L::msie_refresh>(),
+     "Whether Internet Explorer gets a page that refreshes instead of a redirect."},
     {"client_header_timeout", kHs, kOne, time<&S::client_header_timeout>(),
      "Time for the whole request header (nginx: 60s)."},
     {"client_header_buffer_size", kHs, kOne, size<&S::client_header_buffer_size>(),

@@ -175,6 +175,8 @@ const Directive kRows[] = {
      kOneOrMore,
      {set_access_log, show_access_log, "off | PATH [FORMAT [buffer=SIZE] [gzip[=LEVEL]] [flush=TIME] [if=CONDITION]]"},
      "Where requests are logged. Inherited only by levels that have none of their own."},
+    {"log_subrequest", kHsl, kOne, flag<&L::log_subrequest>(),
+     "Whether subrequests (auth_request, mirror, additions, slices) get a line of their own in the access log."},
     {"log_not_found", kHsl, kOne, flag<&L::log_not_found>(), "Whether missing files are logged as errors."},
 };
 

@@ -56,6 +56,14 @@ std::string show_http_version(const Level& level) {
   return level.settings == nullptr ? "" : level.settings->proxy_http_version == 10 ? "1.0" : "1.1";
 }
 
+void set_temp_path(const Use& use) {
+  slot<&L::proxy_temp_path>(use) = use.level.binder->prefix_path(use[1]);
+  for (std::size_t i = 2; i <= use.count(); ++i) (void)read_number(use, i, 1, 9);
+}
+std::string show_temp_path(const Level& level) {
+  return level.settings == nullptr ? "" : level.settings->proxy_temp_path;
+}
+
 void set_buffers(const Use& use) {
   auto& number = slot<&L::proxy_buffers_number>(use);
   const auto count = read_number(use, 1, 1, 1u << 20);
@@ -117,7 +125,7 @@ const Directive kRows[] = {
     {"proxy_read_timeout", kHsl, kOne, time<&L::proxy_read_timeout>(),
      "Longest pause between two reads from an upstream."},
     {"proxy_buffering", kHsl, kOne, flag<&L::proxy_buffering>(),
-     "Whether to read ahead of a slow client, up to the buffers."},
+     "Whether to read ahead of a slow client: into proxy_buffers, then into a file (proxy_max_temp_file_size)."},
     {"proxy_request_buffering", kHsl, kOne, flag<&L::proxy_request_buffering>(),
      "Whether the whole request body is read before an upstream is asked."},
     {"proxy_buffer_size", kHsl, kOne, size<&L::proxy_buffer_size>(),
@@ -131,6 +139,15 @@ const Directive kRows[] = {
      "Whether upstreams get the client's headers."},
     {"proxy_pass_request_body", kHsl, kOne, flag<&L::proxy_pass_request_body>(),
      "Whether upstreams get the request body."},
+    {"proxy_max_temp_file_size", kHsl, kOne, size<&L::proxy_max_temp_file_size>(),
+     "What a file may hold of a response that its client takes slower than the upstream sends it, once proxy_buffers "
+     "are "
+     "full; 0: no file, and the upstream waits."},
+    {"proxy_temp_path",
+     kHsl,
+     {1, 4, false},
+     {set_temp_path, show_temp_path, "PATH [LEVEL [LEVEL [LEVEL]]]"},
+     "Folder of such files. They have no names, so levels are without effect."},
     {"proxy_socket_keepalive", kHslStream, kOne, flag<&L::proxy_socket_keepalive>(),
      "TCP keep-alive on upstream connections."},
     {"proxy_ignore_client_abort", kHsl, kOne, flag<&L::proxy_ignore_client_abort>(),

@@ -293,7 +293,7 @@ const Directive kRows[] = {
     {"proxy_force_ranges", kHsl, kOne, flag<&P::force_ranges>(),
      "Whether byte ranges are served of responses without Accept-Ranges."},
     {"proxy_pass_trailers", kHsl, kOne, flag<&P::pass_trailers>(),
-     "Accepted without effect: trailer fields of upstream responses are always passed on."},
+     "Whether trailer fields of an upstream's response are passed on."},
 };
 
 }  // namespace

@@ -78,6 +78,7 @@ void set_set(const Use& use) {
     step.target = *builtin;
   } else {
     step.target = {VariableRef::Kind::user, variables.define(name, 1), {}};
+    use.level.binder->note_set(step.target.index);
   }
   step.value = read_value(use, 2);
   program(use).emplace_back(std::move(step));
@@ -288,10 +289,10 @@ std::string show_error_pages(const Level& level) {
 }
 
 const Directive kRows[] = {
-    {"rewrite_log", kHttpServerLocation | kServerIf | kLocationIf, kOne, accept_flag(),
-     "Accepted without effect: steps of rewriting are not logged; a debug aid of nginx.", Support::tuning},
-    {"uninitialized_variable_warn", kHttpServerLocation | kServerIf | kLocationIf, kOne, accept_flag(),
-     "Accepted without effect: a variable that `set` has not reached is empty.", Support::tuning},
+    {"rewrite_log", kHttpServerLocation | kServerIf | kLocationIf, kOne, flag<&L::rewrite_log>(),
+     "Whether the error log tells at `notice` what `rewrite` and `if` matched and what became of the URI."},
+    {"uninitialized_variable_warn", kHttpServerLocation | kServerIf | kLocationIf, kOne,
+     flag<&L::uninitialized_variable_warn>(), "Whether the use of a variable that no `set` has reached is warned of."},
     {"map",
      kHttp | kStream,
      {2, 2, true},

@@ -21,6 +21,9 @@ constexpr std::array<Choice<VerifyClient>, 4> kVerify{{{"off", VerifyClient::off
                                                        {"optional", VerifyClient::optional},
                                                        {"optional_no_ca", VerifyClient::optional_no_ca}}};
 
+constexpr std::array<Choice<OcspOfClients>, 3> kOcsp{
+    {{"on", OcspOfClients::on}, {"leaf", OcspOfClients::leaf}, {"off", OcspOfClients::off}}};
+
 // A repeated directive adds; a level that has it starts from nothing.
 void add_path(const Use& use, std::vector<std::string> ServerSsl::* member) {
   auto& list = target<ServerSsl>(use.level).*member;
@@ -84,24 +87,7 @@ void accept_ssl(const Use& use) {
   throw Invalid{"the \"ssl\" directive is not supported, use the \"listen ... ssl\" directive instead", 0,
                 "nginx has removed it in 1.25.1"};
 }
-void set_early_data(const Use& use) {
-  slot<&ServerSsl::early_data>(use) = read_flag(use);
-  if (use[1] == "on") {
-    use.level.binder->note_once("early_data", use.statement, 1, "TLS early data is not taken",
-                                "clients send their request after the handshake; nothing else changes");
-  }
-}
-std::string show_early_data(const Level& level) {
-  if (level.server_settings == nullptr) return "";
-  return level.server_settings->ssl.early_data ? "on" : "off";
-}
 // What would make a connection less safe when ignored is refused.
-void set_ocsp(const Use& use) {
-  if (use[1] == "off") return;
-  if (use[1] != "on" && use[1] != "leaf")
-    throw Invalid{fmt::format("invalid value \"{}\"", use[1]), 1, "on, leaf or off"};
-  throw Invalid{"\"ssl_ocsp\" is not supported", 1, "list revoked client certificates with ssl_crl"};
-}
 void set_ech_file(const Use&) { throw Invalid{"\"ssl_ech_file\" is not supported", 0, "ECH needs a newer OpenSSL"}; }
 void set_key_log(const Use&) {
   throw Invalid{"\"ssl_key_log\" is not supported", 0, "session keys are never written to files"};
@@ -120,12 +106,37 @@ void accept_certificate_cache(const Use& use) {
   }
   if (!has_max) throw Invalid{fmt::format("\"{}\" must have the \"max\" parameter", use.row.name), 0, {}};
 }
-void accept_ocsp_cache(const Use& use) {
+constexpr std::size_t kSharedPrefix = std::string_view("shared:").size();
+
+void set_ocsp_cache(const Use& use) {
   const std::string_view text = use[1];
   const auto colon = text.rfind(':');
-  const bool shared = text.starts_with("shared:") && colon > 7 && parse_size(text.substr(colon + 1)).has_value();
-  if (text != "off" && !shared)
+  std::optional<ByteCount> size;
+  if (text.starts_with("shared:") && colon > kSharedPrefix) size = parse_size(text.substr(colon + 1));
+  if (text != "off" && !size) {
     throw Invalid{fmt::format("invalid OCSP cache \"{}\"", text), 1, "off or shared:NAME:SIZE"};
+  }
+  if (size && *size < ByteCount{8} * 4096) throw Invalid{fmt::format("OCSP cache \"{}\" is too small", text), 1, {}};
+  auto& ssl = target<ServerSsl>(use.level);
+  ssl.ocsp_cache_size = size.value_or(0);
+  ssl.ocsp_cache = size ? text.substr(kSharedPrefix, colon - kSharedPrefix) : std::string_view();
+}
+std::string show_ocsp_cache(const Level& level) {
+  if (level.server_settings == nullptr) return "";
+  const ServerSsl& ssl = level.server_settings->ssl;
+  return ssl.ocsp_cache_size == 0 ? "off" : fmt::format("shared:{}:{}", ssl.ocsp_cache, ssl.ocsp_cache_size);
+}
+
+template <auto Member>
+void set_responder(const Use& use) {
+  if (!use[1].starts_with("http://") || use[1].size() == std::string_view("http://").size()) {
+    throw Invalid{fmt::format("invalid URL prefix in OCSP responder \"{}\"", use[1]), 1, "http://HOST[:PORT][/PATH]"};
+  }
+  slot<Member>(use) = use[1];
+}
+template <auto Member>
+std::string show_responder(const Level& level) {
+  return level.server_settings == nullptr ? "" : level.server_settings->ssl.*Member;
 }
 
 const Directive kRows[] = {
@@ -135,20 +146,19 @@ const Directive kRows[] = {
      {accept_ssl, nullptr, "off"},
      "Removed from nginx: `listen ... ssl` turns TLS on.",
      Support::tuning},
-    {"ssl_ocsp",
-     kHs,
-     kOne,
-     {set_ocsp, nullptr, "off"},
-     "OCSP of client certificates is not asked for: only off is accepted.",
-     Support::tuning},
+    {"ssl_ocsp", kHs, kOne, choice<&ServerSsl::ocsp, kOcsp>("on | leaf | off"),
+     "Whether the responder that a client's certificate names is asked if it was revoked: about the certificate alone "
+     "(leaf) or its whole chain. Names of responders are resolved by the system."},
     {"ssl_ocsp_cache",
      kHs,
      kOne,
-     {accept_ocsp_cache, nullptr, "off | shared:NAME:SIZE"},
-     "Accepted without effect, as ssl_ocsp is off.",
-     Support::tuning},
-    {"ssl_ocsp_responder", kHs, kOne, accept_any("URL"), "Accepted without effect, as ssl_ocsp is off.",
-     Support::tuning},
+     {set_ocsp_cache, show_ocsp_cache, "off | shared:NAME:SIZE"},
+     "Keeps what responders said of clients' certificates for as long as it holds."},
+    {"ssl_ocsp_responder",
+     kHs,
+     kOne,
+     {set_responder<&ServerSsl::ocsp_responder>, show_responder<&ServerSsl::ocsp_responder>, "URL"},
+     "Asked about clients' certificates instead of the responder that they name."},
     {"ssl_ech_file", kHs, kOne, {set_ech_file, nullptr, "FILE"}, "Encrypted Client Hello is refused.", Support::tuning},
     {"ssl_key_log", kHs, kOne, {set_key_log, nullptr, "FILE"}, "Writing session keys is refused.", Support::tuning},
     {"ssl_certificate_cache",
@@ -209,19 +219,22 @@ const Directive kRows[] = {
     {"ssl_trusted_certificate", kHss, kOne, path<&ServerSsl::trusted_certificate, PathBase::configuration>(),
      "CA certificates for clients; their names are not sent."},
     {"ssl_crl", kHss, kOne, path<&ServerSsl::crl, PathBase::configuration>(), "Revoked client certificates."},
-    {"ssl_stapling", kHss, kOne, flag<&ServerSsl::stapling>(), "OCSP stapling."},
+    {"ssl_stapling", kHss, kOne, flag<&ServerSsl::stapling>(),
+     "OCSP stapling: the answer of the certificate's responder is sent along, and asked for again every hour."},
     {"ssl_stapling_file", kHss, kOne, path<&ServerSsl::stapling_file, PathBase::configuration>(),
      "An OCSP response to staple."},
-    {"ssl_stapling_verify", kHss, kOne, accept_flag(), "Accepted: staples are verified always.", Support::tuning},
-    {"ssl_stapling_responder", kHss, kOne, accept_any("URL"), "Accepted: the certificate's own responder is asked.",
-     Support::tuning},
+    {"ssl_stapling_verify", kHss, kOne, flag<&ServerSsl::stapling_verify>(),
+     "Whether the signature of a responder's answer is verified by ssl_trusted_certificate."},
+    {"ssl_stapling_responder",
+     kHss,
+     kOne,
+     {set_responder<&ServerSsl::stapling_responder>, show_responder<&ServerSsl::stapling_responder>, "URL"},
+     "Asked instead of the responder that the certificate names."},
     {"ssl_reject_handshake", kHss, kOne, flag<&ServerSsl::reject_handshake>(),
      "Refuses handshakes for this server's names."},
-    {"ssl_early_data",
-     kHs,
-     kOne,
-     {set_early_data, show_early_data, "on | off"},
-     "TLS 1.3 early data; accepted and said once: it is not taken, and $ssl_early_data stays empty."},
+    {"ssl_early_data", kHs, kOne, flag<&ServerSsl::early_data>(),
+     "TLS 1.3 early data, which others may send again: origins can tell it by $ssl_early_data. As in nginx the default "
+     "server of the address decides for all of them."},
     {"ssl_handshake_timeout", kHss, kOne, time<&ServerSsl::handshake_timeout>(),
      "Time for the handshake (nginx has it in stream only)."},
     {"ssl_conf_command", kHss, kTwo, {add_conf_command, nullptr, "NAME VALUE"}, "An OpenSSL configuration command."},

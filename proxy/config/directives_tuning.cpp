@@ -23,10 +23,6 @@ void accept_sendfile_like(const Use& use) {
   if (use[1].starts_with("threads=")) return;
   check_words(use, kWords);
 }
-void accept_body_in_file(const Use& use) {
-  constexpr std::array<std::string_view, 3> kWords{"on", "off", "clean"};
-  check_words(use, kWords);
-}
 void accept_affinity(const Use& use) {
   for (std::size_t i = 1; i <= use.count(); ++i) {
     if (use[i] == "auto" || use[i].find_first_not_of("01") == std::string::npos) continue;
@@ -76,9 +72,6 @@ void accept_thread_pool(const Use& use) {
     throw Invalid{fmt::format("invalid parameter \"{}\"", text), i, {}};
   }
 }
-void accept_temp_path(const Use& use) {
-  for (std::size_t i = 2; i <= use.count(); ++i) (void)read_number(use, i, 1, 0xffffffffu);
-}
 
 constexpr std::string_view kNoEffect = "Accepted without effect: it tunes nginx's insides.";
 constexpr Support kTuning = Support::tuning;
@@ -125,16 +118,7 @@ const Directive kRows[] = {
     {"proxy_send_lowat", kHsl, kOne, accept_size(), kNoEffect, kTuning},
     {"proxy_busy_buffers_size", kHsl, kOne, accept_size(),
      "Accepted without effect: proxy_buffers alone bound a response.", kTuning},
-    {"proxy_max_temp_file_size", kHsl, kOne, accept_size(),
-     "Accepted without effect: responses are not written to files, a slow client slows the upstream.", kTuning},
     {"proxy_temp_file_write_size", kHsl, kOne, accept_size(), kNoEffect, kTuning},
-    {"proxy_temp_path",
-     kHsl,
-     {1, 4, false},
-     {accept_temp_path, nullptr, "PATH [LEVEL [LEVEL [LEVEL]]]"},
-     "Accepted without effect: responses are not written to files.",
-     kTuning},
-    {"client_body_in_file_only", kHsl, kOne, {accept_body_in_file, nullptr, "on | clean | off"}, kNoEffect, kTuning},
     {"client_body_in_single_buffer", kHsl, kOne, accept_flag(), kNoEffect, kTuning},
     // files
     {"sendfile", kHsl | kLocationIf, kOne, accept_flag(), kNoEffect, kTuning},
@@ -161,10 +145,7 @@ const Directive kRows[] = {
      {accept_log_file_cache, nullptr, "off | max=NUMBER [inactive=TIME] [min_uses=NUMBER] [valid=TIME]"},
      kNoEffect,
      kTuning},
-    {"log_subrequest", kHsl, kOne, accept_flag(), "Accepted: subrequests are never logged.", kTuning},
     {"subrequest_output_buffer_size", kHsl, kOne, accept_size(), kNoEffect, kTuning},
-    {"msie_padding", kHsl, kOne, accept_flag(), kNoEffect, kTuning},
-    {"msie_refresh", kHsl, kOne, accept_flag(), kNoEffect, kTuning},
 };
 
 }  // namespace

@@ -375,6 +375,9 @@ void Binder::finish_server(Server& server) {
       ssl.client_certificate.empty() && ssl.trusted_certificate.empty()) {
     reporter_.error(statement.place(), "no ssl_client_certificate for ssl_verify_client");
   }
+  if (serves_tls && ssl.ocsp != OcspOfClients::off && ssl.verify_client == VerifyClient::optional_no_ca) {
+    reporter_.error(statement.place(), "\"ssl_ocsp\" is incompatible with \"ssl_verify_client optional_no_ca\"");
+  }
 }
 
 }  // namespace gatehouse::config

@@ -93,6 +93,8 @@ struct ProxyPass {
 };
 
 enum class VerifyClient : std::uint8_t { off, on, optional, optional_no_ca };
+/// ssl_ocsp: which certificates of a client's chain a responder is asked about.
+enum class OcspOfClients : std::uint8_t { off, leaf, on };
 
 /// A piece of WAF rules as the connector's directives give it, in order; levels are merged child first
 /// (ModSecurity-nginx).
@@ -175,6 +177,8 @@ struct UserIdSettings;
 struct LocationSettings {
   enum class LingeringClose : std::uint8_t { off, on, always };
   enum class Redirect : std::uint8_t { off, standard, rules };
+  /// `on` leaves the file for others to remove, `clean` removes it when the request is over.
+  enum class BodyInFile : std::uint8_t { off, on, clean };
   enum class WafOnError : std::uint8_t { reject, pass };
   enum class WafMode : std::uint8_t { inherit, off, detect, block };
   /// shadow: the library decides, and is compared with. force: on, whatever version of the library there is.
@@ -187,6 +191,8 @@ struct LocationSettings {
   Milliseconds client_body_timeout{60000};
   ByteCount client_body_min_rate = 250;  ///< bytes per second, counted after the first 5 s; 0 = off (Gatehouse's own)
   std::string client_body_temp_path = "client_body_temp";
+  std::array<std::uint8_t, 3> client_body_temp_levels{};  ///< digits of each folder below it; 0: no folder
+  BodyInFile client_body_in_file_only = BodyInFile::off;
   Milliseconds send_timeout{60000};
   ByteCount send_min_rate = 250;  ///< as client_body_min_rate, for the response
   Milliseconds keepalive_timeout{75000};
@@ -216,6 +222,8 @@ struct LocationSettings {
   ByteCount proxy_buffer_size = 16 * kKiB;  ///< limit of the upstream response head
   std::uint32_t proxy_buffers_number = 8;
   ByteCount proxy_buffers_size = 4 * kKiB;
+  ByteCount proxy_max_temp_file_size = 1024 * kMiB;  ///< of a response that a slow client has not taken; 0: no file
+  std::string proxy_temp_path = "proxy_temp";
   int proxy_http_version = 11;  ///< 10 or 11
   bool proxy_pass_request_headers = true;
   bool proxy_pass_request_body = true;
@@ -240,10 +248,15 @@ struct LocationSettings {
   std::shared_ptr<const std::vector<AccessLogTarget>> access_log;  ///< never null; empty = off
   std::shared_ptr<const std::vector<ErrorLogTarget>> error_log;    ///< never null
   bool log_not_found = true;
+  bool log_subrequest = false;
+  bool rewrite_log = false;
+  bool uninitialized_variable_warn = true;
 
   // error pages
   std::shared_ptr<const std::vector<ErrorPage>> error_page;  ///< null: none
   bool recursive_error_pages = false;
+  bool msie_padding = true;
+  bool msie_refresh = false;
 
   // access and real address; first match wins
   std::shared_ptr<const std::vector<NetworkRule>> access;            ///< never null
@@ -337,6 +350,12 @@ struct ServerSsl {
   bool early_data = false;
   VerifyClient verify_client = VerifyClient::off;
   int verify_depth = 1;
+  OcspOfClients ocsp = OcspOfClients::off;
+  std::string ocsp_responder;     ///< empty: the one that the certificate names
+  ByteCount ocsp_cache_size = 0;  ///< 0: answers are not kept
+  std::string ocsp_cache;         ///< its name
+  bool stapling_verify = false;
+  std::string stapling_responder;  ///< empty: the one that the certificate names
   Milliseconds session_timeout{300000};
   std::string session_cache = "none";  ///< as written: off | none | [builtin[:N]] [shared:NAME:SIZE]
   std::vector<std::string> session_ticket_keys;
@@ -529,7 +548,8 @@ struct Config {
   std::vector<const Location*> locations;   ///< every location of every server, those of `if` too, by Location::id
   std::vector<std::string> user_variables;  ///< names of slots (named captures, set, map)
   std::vector<std::unique_ptr<const ValueTable>>
-      variable_maps;  ///< by slot; null (or beyond the end): no table (map, geo ...) fills it
+      variable_maps;             ///< by slot; null (or beyond the end): no table (map, geo ...) fills it
+  std::vector<bool> set_by_set;  ///< by slot: a `set` fills it, so that nginx warns of it while none has
   std::vector<std::unique_ptr<const SourceFile>> sources;  ///< as read, in order of first use (-T)
   std::string prefix;                                      ///< what relative paths start from
   Http stream;

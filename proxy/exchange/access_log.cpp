@@ -120,6 +120,7 @@ void AccessLogBuffers::flush() noexcept {
 
 void write_access_log(Exchange& exchange) {
   const auto& targets = *exchange.settings().access_log;
+  exchange.logging = true;
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const auto& target = targets[i];
     if (target.condition && !is_true(*target.condition, exchange)) continue;

@@ -33,9 +33,13 @@ const config::BrowserSettings& browsers_of(const Exchange& exchange) {
   return settings ? *settings : kDefaults;
 }
 
+}  // namespace
+
 bool is_msie(std::string_view agent) noexcept { return has(agent, "MSIE ") && !has(agent, "Opera"); }
 
-}  // namespace
+bool is_chrome(std::string_view agent) noexcept {
+  return has(agent, "Chrome/") && !has(agent, "Gecko/") && !has(agent, "MSIE ") && !has(agent, "Opera");
+}
 
 bool is_modern(const config::BrowserSettings& settings, std::optional<std::string_view> agent) noexcept {
   if (!agent) return settings.unlisted_is_modern;

@@ -14,6 +14,10 @@ struct Exchange;
 /// browsers, ancient strings, `unlisted`.
 [[nodiscard]] bool is_modern(const config::BrowserSettings& settings, std::optional<std::string_view> agent) noexcept;
 
+/// Internet Explorer up to 10, and Chrome with its kin, as ngx_http_process_user_agent tells them apart.
+[[nodiscard]] bool is_msie(std::string_view agent) noexcept;
+[[nodiscard]] bool is_chrome(std::string_view agent) noexcept;
+
 /// Internet Explorer 4 to 6, without Service Pack 2 ("SV1"): nginx's "msie6".
 [[nodiscard]] bool is_old_msie(std::string_view agent) noexcept;
 

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/exchange/browser.hpp"
 #include "proxy/exchange/caching/cache_use.hpp"
 #include "proxy/exchange/limit_zones.hpp"
 #include "proxy/exchange/response_filters.hpp"
@@ -14,6 +15,7 @@
 #include "proxy/exchange/subrequest.hpp"
 #include "proxy/exchange/waf_gate.hpp"
 #include "proxy/http/local_reply.hpp"
+#include "proxy/http/target.hpp"
 
 namespace gatehouse::exchange {
 namespace {
@@ -53,6 +55,26 @@ std::string_view safe_location(Exchange& exchange, std::string_view location) {
     }
   }
   return exchange.arena.copy(escaped);
+}
+
+// The page of a status; browsers that show a page of their own for a short one get padding (msie_padding).
+std::string_view page_for(Exchange& exchange, int status) {
+  const auto tokens = exchange.settings().server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
+  const std::string_view page = http::local_reply_page(status, tokens);
+  if (status < 400 || page.empty() || !exchange.settings().msie_padding) return page;
+  const auto agent = exchange.head.fields.value(http::FieldId::user_agent);
+  if (!agent || !(is_msie(*agent) || is_chrome(*agent))) return page;
+  return exchange.arena.concat(page, http::kPagePadding);
+}
+
+// The page that sends Internet Explorer on where msie_refresh says so; empty: a redirect does.
+std::string_view refresh_page(Exchange& exchange, int status, std::string_view location) {
+  if (!exchange.settings().msie_refresh || (status != 301 && status != 302)) return {};
+  const auto agent = exchange.head.fields.value(http::FieldId::user_agent);
+  if (!agent || !is_msie(*agent)) return {};
+  std::string page = "<html><head><meta http-equiv=\"Refresh\" content=\"0; URL=";
+  http::escape_uri(location, http::EscapeSet::refresh, page);
+  return exchange.arena.copy(page.append("\"></head><body></body></html>\r\n"));
 }
 
 }  // namespace
@@ -99,7 +121,7 @@ void Exchange::log(LogLevel level, std::string_view text) const {
   if (!log.enabled(level)) return;
   fmt::memory_buffer line;
   const auto out = std::back_inserter(line);
-  fmt::format_to(out, "{}, client: {}", text, client_ip);
+  fmt::format_to(out, "{}{}, client: {}", text, logging ? " while logging request" : "", client_ip);
   if (server != nullptr) fmt::format_to(out, ", server: {}", server->name);
   if (!head.line.empty()) fmt::format_to(out, ", request: \"{}\"", head.line.substr(0, kLongestQuoted));
   if (!upstream_url.empty()) fmt::format_to(out, ", upstream: \"{}\"", upstream_url.substr(0, kLongestQuoted));
@@ -116,8 +138,7 @@ void Exchange::reply(int status, Reason why, std::string_view why_detail) {
   reason = why;
   detail = why_detail;
   forced_status = 0;
-  const auto tokens = settings().server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
-  make_local_head(*this, http::public_status(status), http::kLocalReplyType, http::local_reply_page(status, tokens));
+  make_local_head(*this, http::public_status(status), http::kLocalReplyType, page_for(*this, status));
   error_status = status;
 }
 
@@ -136,8 +157,11 @@ std::string_view Exchange::absolute(std::string_view location) {
 
 void Exchange::redirect(int status, std::string_view location) {
   forced_status = 0;
-  const auto tokens = settings().server_tokens ? http::ServerTokens::on : http::ServerTokens::off;
-  make_local_head(*this, status, http::kLocalReplyType, http::local_reply_page(status, tokens),
+  if (const std::string_view page = refresh_page(*this, status, location); !page.empty()) {
+    make_local_head(*this, 200, http::kLocalReplyType, page);
+    return;
+  }
+  make_local_head(*this, status, http::kLocalReplyType, page_for(*this, status),
                   safe_location(*this, absolute(location)));
   error_status = status;
 }

@@ -143,6 +143,7 @@ struct Exchange {
   std::uint64_t gzip_in = 0;                ///< bytes before and behind gzip, for $gzip_ratio
   std::uint64_t gzip_out = 0;
   bool answered_whole = false;   ///< known once it is over: the log tells
+  bool logging = false;          ///< its access log line is being made: messages say so
   Reason reason = Reason::none;  ///< why the exchange ended otherwise than by an upstream's answer
   std::string_view detail;       ///< more on `reason` for the log, in the arena
 

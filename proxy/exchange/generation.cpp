@@ -73,6 +73,10 @@ std::string rule_error_text(const waf::RuleSetError& error, const config::WafRul
 }
 
 // A location without proxy_pass never speaks TLS to anybody; one with variables may get an https:// URL.
+// A responder that hangs must not hold up the clients of others for long, nor may clients that wait pile up.
+constexpr std::size_t kRevocationThreads = 4;
+constexpr std::size_t kMostRevocationChecks = 1024;
+
 bool may_use_tls(const config::Location& location) {
   return location.proxy_pass && (location.proxy_pass->tls || location.proxy_pass->target);
 }
@@ -176,6 +180,10 @@ void Builder::build_servers() {
 std::shared_ptr<const certs::ServerContext> Builder::build_server_tls(const config::Server& server) {
   const auto built = certs::ServerContext::build(server_tls_settings(server.settings), shared_.tls);
   if (!built) throw std::runtime_error(built.error().text + at(server.position));
+  if ((*built)->revocation().scope != certs::RevocationScope::off && !result_->revocation_pool) {
+    result_->revocation_pool =
+        std::make_unique<io::WorkerPool>(kRevocationThreads, kMostRevocationChecks, "gh-revocation");
+  }
   for (const auto& warning : (*built)->warnings()) notes_.push_back(warning + at(server.position));
   return *built;
 }
@@ -411,8 +419,14 @@ std::shared_ptr<const ErrorLog> open_error_log(const std::vector<config::ErrorLo
   return std::make_shared<const ErrorLog>(std::move(opened));
 }
 
-void begin_serving(const Generation& generation) {
+void begin_serving(const Generation& generation, SharedState& shared) {
   for (const auto& zone : generation.cache_zones) zone->start(generation.error_log);
+  std::vector<std::shared_ptr<certs::FetchedStaple>> staples;
+  for (const auto& server : generation.servers) {
+    if (server.tls)
+      staples.insert(staples.end(), server.tls->fetched_staples().begin(), server.tls->fetched_staples().end());
+  }
+  shared.staples.keep(std::move(staples), generation.error_log);
 }
 
 std::shared_ptr<const Generation> build_generation(std::shared_ptr<const config::Config> config, SharedState& shared,

@@ -20,8 +20,10 @@
 #include "proxy/cache/zone.hpp"
 #include "proxy/config/model.hpp"
 #include "proxy/exchange/limit_zones.hpp"
+#include "proxy/exchange/staple_refresher.hpp"
 #include "proxy/http/fields.hpp"
 #include "proxy/http/request_parser.hpp"
+#include "proxy/io/worker_pool.hpp"
 #include "proxy/route/location_tree.hpp"
 #include "proxy/route/server_names.hpp"
 #include "proxy/upstream/sticky_sessions.hpp"
@@ -92,6 +94,8 @@ struct Generation {
   std::vector<std::shared_ptr<cache::Zone>> cache_zones;                             ///< as Http::cache_zones
   std::map<std::string, std::shared_ptr<upstream::StickySessions>> sticky_sessions;  ///< by zone
   std::shared_ptr<const ErrorLog> error_log;                                         ///< of the main context
+  std::unique_ptr<io::WorkerPool>
+      revocation_pool;               ///< asks OCSP responders about clients; null: no server has ssl_ocsp
   std::vector<std::string> notices;  ///< for the log at level notice, once it serves
   std::unordered_map<SocketAddress, std::size_t> listener_by_address;
   std::unordered_map<std::string, std::size_t> upstream_by_name;  ///< index into Http::upstreams; explicit ones
@@ -111,7 +115,8 @@ struct SharedState {
   std::map<std::string, std::shared_ptr<ConnectionLimitZone>> connection_zones;
   std::map<std::string, std::shared_ptr<cache::Zone>> cache_zones;
   std::map<std::string, std::shared_ptr<upstream::StickySessions>>
-      sticky_sessions;         ///< by upstream, zone and its settings
+      sticky_sessions;  ///< by upstream, zone and its settings
+  StapleRefresher staples;
   std::set<std::string> told;  ///< notices of the last generation, which are not repeated
   std::map<std::string, std::uint64_t> client_tls_identities;  ///< by settings and the contents of their files
 };
@@ -152,8 +157,8 @@ class GenerationErrors {
 [[nodiscard]] std::shared_ptr<const ErrorLog> open_error_log(const std::vector<config::ErrorLogTarget>& targets,
                                                              LogFiles& files, const std::string& fallback);
 
-/// Begins what a generation does by itself once it serves: zones learn what is on disk. Call it after privileges were dropped.
-void begin_serving(const Generation& generation);
+/// Begins what a generation does by itself once it serves: zones learn what is on disk, staples are asked for. Call it after privileges were dropped.
+void begin_serving(const Generation& generation, SharedState& shared);
 
 /// Compiles `config`. Throws GenerationError; warnings are appended to `notes`. Takes up to a second with CRS: the loader's thread, never
 /// an event loop.

@@ -49,6 +49,15 @@ certs::VerifyClient verify_client(config::VerifyClient value) {
   return certs::VerifyClient::on;
 }
 
+certs::RevocationScope revocation_scope(config::OcspOfClients value) {
+  switch (value) {
+    case config::OcspOfClients::off: return certs::RevocationScope::off;
+    case config::OcspOfClients::leaf: return certs::RevocationScope::leaf;
+    case config::OcspOfClients::on: return certs::RevocationScope::chain;
+  }
+  return certs::RevocationScope::chain;
+}
+
 // "off", "none", or "builtin[:N]" and "shared:NAME:SIZE" in any order; the loader has checked it. A shared cache wins.
 certs::SessionCacheSettings session_cache(std::string_view text) {
   certs::SessionCacheSettings result;
@@ -118,9 +127,16 @@ certs::ServerTlsSettings server_tls_settings(const config::ServerSettings& setti
   result.client_certificate = pem_source(ssl.client_certificate);
   result.trusted_certificate = pem_source(ssl.trusted_certificate);
   result.crl = pem_source(ssl.crl);
+  result.ocsp = revocation_scope(ssl.ocsp);
+  result.ocsp_responder = ssl.ocsp_responder;
+  result.ocsp_cache = ssl.ocsp_cache;
+  result.ocsp_cache_size = ssl.ocsp_cache_size;
   result.stapling = ssl.stapling;
+  result.stapling_verify = ssl.stapling_verify;
+  result.stapling_responder = ssl.stapling_responder;
   result.stapling_file = ssl.stapling_file;
   result.reject_handshake = ssl.reject_handshake;
+  result.early_data = ssl.early_data;
   result.buffer_size = ssl.buffer_size;
   return result;
 }

@@ -24,7 +24,7 @@ io::Task<void> UpstreamRun::run() {
   target_ = std::move(*found);
   ex_.cache.reset();
   ex_.upstream_trailers.reset();
-  if (ex_.semantics.framing.kind != http::BodyKind::none) {
+  if (const auto& framing = ex_.semantics.framing; framing.kind != http::BodyKind::none || framing.declared) {
     auto preparing = prepare_body();
     if (const bool ready = co_await preparing; !ready) co_return;
   }
@@ -94,8 +94,11 @@ io::Task<void> UpstreamRun::serve_from_cache() {
 // With request buffering the body is here before a peer is chosen, so that it can be sent again.
 io::Task<bool> UpstreamRun::prepare_body() {
   const auto& framing = ex_.semantics.framing;
-  const bool has_body = framing.kind != http::BodyKind::none && !ex_.body_dropped;
-  if (!ex_.settings().proxy_pass_request_body || !has_body) co_return true;
+  const bool to_file = ex_.settings().client_body_in_file_only != config::LocationSettings::BodyInFile::off &&
+                       ex_.settings().proxy_request_buffering;
+  const bool empty = framing.kind == http::BodyKind::none;  // "Content-Length: 0" has a file too
+  const bool sends = !empty && ex_.settings().proxy_pass_request_body;
+  if (ex_.body_dropped || (!sends && !to_file)) co_return true;
   const bool old_version = ex_.settings().proxy_http_version == 10;
   // A small body that came along with its head costs no wait: it is sent with the head then, and can be sent again.
   const bool at_hand = framing.kind == http::BodyKind::length && ex_.downstream.body_at_hand() &&
@@ -105,7 +108,7 @@ io::Task<bool> UpstreamRun::prepare_body() {
     auto collecting = collect_request_body(ex_);
     const auto collected = co_await collecting;
     if (!collected) co_return false;
-    plan_ = {UpstreamBodyPlan::Kind::buffered, ex_.body.size()};
+    if (sends) plan_ = {UpstreamBodyPlan::Kind::buffered, ex_.body.size()};
     co_return true;
   }
   plan_.kind = UpstreamBodyPlan::Kind::streamed;

@@ -1,28 +1,35 @@
 #include "proxy/exchange/request_body.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
+
+#include "proxy/exchange/temporary_file.hpp"
 
 namespace gatehouse::exchange {
 namespace {
 
-// An unnamed file in `directory`; where the file system has no O_TMPFILE, a named one that is unlinked at once.
-int open_unnamed(const std::string& directory) {
-  int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return fd;
-  std::string path = directory + "/bodyXXXXXX";
-  fd = ::mkostemp(path.data(), O_CLOEXEC);
-  if (fd >= 0) ::unlink(path.c_str());
-  return fd;
+// NUMBER's folders by its last digits, as ngx_create_hashed_filename().
+std::string hashed_folder(std::string_view number, const std::array<std::uint8_t, 3>& levels) {
+  std::string folder;
+  std::size_t end = number.size();
+  for (const std::uint8_t level : levels) {
+    if (level == 0 || level > end) break;
+    end -= level;
+    folder.append("/").append(number.substr(end, level));
+  }
+  return folder;
 }
 
 }  // namespace
 
 RequestBody::~RequestBody() {
   if (fd_ >= 0) ::close(fd_);
+  if (!file_name_.empty() && file_end_ == BodyFileEnd::removed) ::unlink(file_name_.c_str());
 }
 
 Result<void> RequestBody::append(std::string_view piece, ByteCount memory_limit, const std::string& directory) {
@@ -31,36 +38,45 @@ Result<void> RequestBody::append(std::string_view piece, ByteCount memory_limit,
     return {};
   }
   if (fd_ < 0) {
-    fd_ = open_unnamed(directory);
-    if (fd_ < 0 && errno == ENOENT) {
-      std::error_code ignored;
-      std::filesystem::create_directories(directory, ignored);
-      fd_ = open_unnamed(directory);
-    }
-    if (fd_ < 0) return Error{Reason::spill_failed, errno};
+    auto opened = open_temporary(directory);
+    if (!opened) return opened.error();
+    fd_ = opened->release();
     const std::string collected = std::exchange(memory_, {});
     if (auto written = write_all(collected); !written) return written;
   }
   return write_all(piece);
 }
 
-Result<void> RequestBody::write_all(std::string_view piece) {
-  while (!piece.empty()) {
-    const ssize_t n = ::write(fd_, piece.data(), piece.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Error{Reason::spill_failed, errno};
-    spilled_ += static_cast<std::uint64_t>(n);
-    piece.remove_prefix(static_cast<std::size_t>(n));
+Result<void> RequestBody::begin_file(const std::string& directory, const std::array<std::uint8_t, 3>& levels,
+                                     BodyFileEnd end) {
+  static std::atomic<std::uint32_t> next{0};
+  for (;;) {
+    const std::string number = fmt::format("{:010}", ++next);
+    const std::string folder = directory + hashed_folder(number, levels);
+    const std::string path = folder + "/" + number;
+    constexpr int kFlags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC;
+    fd_ = ::open(path.c_str(), kFlags, 0600);
+    if (fd_ < 0 && errno == ENOENT) {
+      std::error_code ignored;
+      std::filesystem::create_directories(folder, ignored);
+      fd_ = ::open(path.c_str(), kFlags, 0600);
+    }
+    if (fd_ < 0 && errno == EEXIST) continue;  // of another process, or of one before this
+    if (fd_ < 0) return Error{Reason::spill_failed, errno};
+    file_name_ = path;
+    file_end_ = end;
+    return {};
   }
+}
+
+Result<void> RequestBody::write_all(std::string_view piece) {
+  if (auto written = write_whole(fd_, piece); !written) return written;
+  spilled_ += piece.size();
   return {};
 }
 
 Result<std::size_t> RequestBody::read_at(std::uint64_t offset, char* into, std::size_t size) const {
-  for (;;) {
-    const ssize_t n = ::pread(fd_, into, size, static_cast<off_t>(offset));
-    if (n >= 0) return static_cast<std::size_t>(n);
-    if (errno != EINTR) return Error{Reason::spill_failed, errno};
-  }
+  return read_from(fd_, offset, into, size);
 }
 
 void RequestBody::share(const RequestBody& other) {

@@ -1,6 +1,7 @@
-// A request body that was read completely before it is used: in memory up to a bound, then in an unlinked file.
+// A request body that was read completely before it is used: in memory up to a bound, then in a file.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,8 +13,11 @@
 
 namespace gatehouse::exchange {
 
+/// Who removes a body's file that has a name.
+enum class BodyFileEnd : std::uint8_t { stays, removed };
+
 /// Collects a body. What fits into `memory_limit` stays in memory; beyond it everything moves to a file that has no name from the
-/// moment it is opened, so that no crash leaves it behind.
+/// moment it is opened, so that no crash leaves it behind; begin_file() gives it one.
 class RequestBody {
  public:
   RequestBody() = default;
@@ -23,6 +27,13 @@ class RequestBody {
 
   /// Appends a piece. Error: spill_failed with errno. Writing to the file may block for as long as the page cache lets it.
   [[nodiscard]] Result<void> append(std::string_view piece, ByteCount memory_limit, const std::string& directory);
+
+  /// Makes an empty body a file from its first byte on: DIRECTORY/LEVELS/NUMBER, as nginx names it. `levels`: how many digits of the
+  /// number's end name each folder, 0 for none. Error: spill_failed with errno.
+  [[nodiscard]] Result<void> begin_file(const std::string& directory, const std::array<std::uint8_t, 3>& levels,
+                                        BodyFileEnd end);
+  /// The path that begin_file() made; empty: none.
+  [[nodiscard]] const std::string& file_name() const noexcept { return file_name_; }
 
   [[nodiscard]] std::uint64_t size() const noexcept { return memory_.size() + spilled_; }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
@@ -49,6 +60,8 @@ class RequestBody {
   std::string memory_;
   std::uint64_t spilled_ = 0;
   int fd_ = -1;
+  std::string file_name_;
+  BodyFileEnd file_end_ = BodyFileEnd::stays;
 };
 
 }  // namespace gatehouse::exchange

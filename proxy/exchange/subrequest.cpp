@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/exchange/access_log.hpp"
 #include "proxy/exchange/error_pages.hpp"
 #include "proxy/exchange/filters/routing.hpp"
 #include "proxy/exchange/proxy.hpp"
@@ -122,7 +123,9 @@ Subrequest::~Subrequest() = default;
 
 io::Task<void> Subrequest::run() {
   exchange_.debug("http subrequest \"{}?{}\"", exchange_.path, exchange_.args);
-  return repeats_ ? serve_from_upstream(exchange_) : run_subrequest(exchange_);
+  auto running = repeats_ ? serve_from_upstream(exchange_) : run_subrequest(exchange_);
+  co_await running;
+  if (exchange_.settings().log_subrequest) write_access_log(exchange_);
 }
 
 BackgroundSubrequests::Running::Running(Exchange& parent, std::string_view uri, SubrequestBody body)

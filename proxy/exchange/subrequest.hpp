@@ -74,7 +74,7 @@ enum class Repeat : std::uint8_t { for_cache, next_slice };
 enum class SubrequestBody : std::uint8_t { none, of_parent };
 
 /// One subrequest. The parent must outlive it. It enters at the server's rewriting with a path of its own, may reach internal
-/// locations, is not limited, authenticated or judged by the WAF again, and is not logged or counted.
+/// locations, is not limited, authenticated or judged by the WAF again, is not counted, and is logged where log_subrequest says so.
 class Subrequest {
  public:
   /// `uri`: a path with optional arguments, as configured; it is kept. `keep`: bytes of the response's body to keep. With

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "proxy/base/error.hpp"
 #include "proxy/http/chunked.hpp"
@@ -25,6 +26,10 @@ class UpstreamBody {
   /// The next piece, empty at the end; borrowed until the next call. Errors: upstream_bad_framing, upstream_read, upstream_read_timeout,
   /// upstream_closed, canceled.
   [[nodiscard]] io::Task<Result<std::string_view>> next_piece();
+
+  /// The block that the last piece lies in, so that the piece stays while further ones are asked for. The body's users keep it for as
+  /// long as they use the body.
+  [[nodiscard]] io::BufferPool::Block give_block() noexcept { return std::move(block_); }
 
   [[nodiscard]] bool finished() const noexcept { return finished_; }
   /// Bytes came behind the body: the connection must not be used again.

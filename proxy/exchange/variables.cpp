@@ -88,7 +88,14 @@ std::optional<std::string_view> evaluate_user_variable(std::uint16_t slot, Excha
   }
   const auto& maps = exchange.generation->shared->config->variable_maps;
   if (slot < maps.size() && maps[slot]) return evaluate_map(*maps[slot], slot, exchange);
-  return std::nullopt;
+  const auto& set_somewhere = exchange.generation->shared->config->set_by_set;
+  if (slot >= set_somewhere.size() || !set_somewhere[slot]) return std::nullopt;
+  if (exchange.settings().uninitialized_variable_warn) {
+    exchange.log(LogLevel::warn, fmt::format("using uninitialized \"{}\" variable",
+                                             exchange.generation->shared->config->user_variables[slot]));
+  }
+  exchange.set_variable(slot, "");  // and so it is told once
+  return "";
 }
 
 // nginx's rule for $http_NAME: names compare without case, '-' is written '_'.

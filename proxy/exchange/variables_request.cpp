@@ -153,8 +153,11 @@ constexpr auto kRows = std::to_array<VariableRow>({
     {"remote_user", remote_user, "the user name of Basic authentication"},
     {"request", [](Exchange& e, std::string_view) -> Value { return e.head.line; }, "the whole request line"},
     {"request_body", request_body, "the request's body, if it was read and fits into client_body_buffer_size"},
-    {"request_body_file", [](Exchange&, std::string_view) -> Value { return std::nullopt; },
-     "nothing: bodies on disk have no name"},
+    {"request_body_file",
+     [](Exchange& e, std::string_view) -> Value {
+       return e.body.file_name().empty() ? Value{} : Value{e.body.file_name()};
+     },
+     "the file with the request's body where client_body_in_file_only makes one; other bodies on disk have no name"},
     {"request_filename", [](Exchange& e, std::string_view) -> Value { return e.arena.copy(file_path(e, e.path)); },
      "the file that the URI stands for by root or alias"},
     {"request_id", request_id, "32 hexadecimal digits that identify the request"},

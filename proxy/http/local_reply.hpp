@@ -33,6 +33,15 @@ inline constexpr std::string_view kLocalReplyType = "text/html";
 /// redirects, 304, codes without a row, 444).
 [[nodiscard]] std::string_view local_reply_page(int status, ServerTokens tokens) noexcept;
 
+/// Behind an error page, so that it is longer than what Internet Explorer and Chrome replace by pages of their own (nginx's).
+inline constexpr std::string_view kPagePadding =
+    "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
+    "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
+    "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
+    "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
+    "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n"
+    "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
+
 /// What a whole local reply needs besides its status.
 struct LocalReply {
   int status = 500;

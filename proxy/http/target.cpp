@@ -141,11 +141,16 @@ constexpr EscapeTable kArgsTable = {0xffffffff, 0xd800086d, 0x50000000, 0xb80000
 constexpr EscapeTable kComponentTable = {0xffffffff, 0xfc009fff, 0x78000001, 0xb8000001,
                                          0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff};
 
+// What would end the value of an HTML attribute: blanks, quotes, brackets, controls, bytes beyond ASCII (NGX_ESCAPE_REFRESH).
+constexpr EscapeTable kRefreshTable = {0xffffffff, 0x50000085, 0x00000000, 0x80000000,
+                                       0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff};
+
 const EscapeTable& table_of(EscapeSet set) noexcept {
   switch (set) {
     case EscapeSet::uri: return kUriTable;
     case EscapeSet::args: return kArgsTable;
     case EscapeSet::component: return kComponentTable;
+    case EscapeSet::refresh: return kRefreshTable;
   }
   return kUriTable;
 }

@@ -37,7 +37,7 @@ struct NormalizedPath {
 
 /// Which bytes are escaped: nginx's NGX_ESCAPE_URI (a path; keeps '/', ';', '&', '+', escapes '?', '#', '%', SP, CTL,
 /// 8-bit and what RFC 3986 excludes) and NGX_ESCAPE_ARGS (a query value put together by rewrite: also '&', '+', ';').
-enum class EscapeSet : std::uint8_t { uri, args, component };
+enum class EscapeSet : std::uint8_t { uri, args, component, refresh };
 
 /// Appends `text` to `out` with the set's bytes as %XX, upper-case hexadecimal.
 void escape_uri(std::string_view text, EscapeSet set, std::string& out);

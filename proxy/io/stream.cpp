@@ -89,6 +89,10 @@ void Stream::start_tls(SslPtr ssl) {
                SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_set_read_ahead(ssl.get(), 1);
   ssl_ = std::move(ssl);
+  early_ = {};
+  if (SSL_is_server(ssl_.get()) != 0 && SSL_get_max_early_data(ssl_.get()) != 0) {
+    early_.state = EarlyData::State::possible;
+  }
 }
 
 void Stream::close() noexcept {
@@ -128,17 +132,7 @@ bool StreamOperation<Derived>::settle_tls(int outcome, bool& end_of_stream) {
 }
 
 bool Receive::try_once() {
-  if (stream.ssl() != nullptr) {
-    ERR_clear_error();
-    errno = 0;
-    const int n = SSL_read(stream.ssl(), into.data(), static_cast<int>(std::min<std::size_t>(into.size(), 1u << 30)));
-    if (n > 0) {
-      received = static_cast<std::size_t>(n);
-      return true;
-    }
-    bool end_of_stream = false;
-    return settle_tls(n, end_of_stream);
-  }
+  if (stream.ssl() != nullptr) return try_tls();
   Descriptor& descriptor = socket.descriptor();
   for (;;) {
     const ssize_t n = ::recv(socket.fd(), into.data(), into.size(), 0);
@@ -156,6 +150,46 @@ bool Receive::try_once() {
     error = {Reason::io_failed, errno};
     return true;
   }
+}
+
+bool Receive::try_tls() {
+  if (stream.early_.state == Stream::EarlyData::State::arriving && try_early_data()) return true;
+  if (stream.early_.state == Stream::EarlyData::State::arriving) return false;
+  ERR_clear_error();
+  errno = 0;
+  const int n = SSL_read(stream.ssl(), into.data(), static_cast<int>(std::min<std::size_t>(into.size(), 1u << 30)));
+  if (n > 0) {
+    received = static_cast<std::size_t>(n);
+    return true;
+  }
+  bool end_of_stream = false;
+  return settle_tls(n, end_of_stream);
+}
+
+// True when the operation is over. Otherwise there is nothing to read yet, or early data has ended and `arriving` is over.
+bool Receive::try_early_data() {
+  auto& early = stream.early_;
+  if (early.first) {
+    if (into.empty()) return true;
+    into[0] = *early.first;
+    early.first.reset();
+    received = 1;
+    if (into.size() == 1) return true;
+  }
+  ERR_clear_error();
+  errno = 0;
+  std::size_t more = 0;
+  switch (SSL_read_early_data(stream.ssl(), into.data() + received, into.size() - received, &more)) {
+    case SSL_READ_EARLY_DATA_SUCCESS: received += more; return received != 0;
+    case SSL_READ_EARLY_DATA_FINISH:
+      received += more;
+      early.state = Stream::EarlyData::State::none;
+      return received != 0;
+    default: break;
+  }
+  if (received != 0) return true;  // a failure is told again by the next read
+  bool end_of_stream = false;
+  return settle_tls(0, end_of_stream);
 }
 
 void Send::consume(std::size_t count) {
@@ -253,9 +287,14 @@ bool Send::try_tls() {
   }
   ERR_clear_error();
   errno = 0;
-  const int n = SSL_write(stream.ssl(), from, static_cast<int>(std::min<std::size_t>(size, 1u << 30)));
+  size = std::min<std::size_t>(size, 1u << 30);
+  std::size_t written = 0;
+  // Until the client has finished the handshake its early data is answered in a state of its own.
+  const int n = stream.early_.state == Stream::EarlyData::State::arriving
+                    ? SSL_write_early_data(stream.ssl(), from, size, &written)
+                    : SSL_write_ex(stream.ssl(), from, size, &written);
   if (n > 0) {
-    consume(static_cast<std::size_t>(n));
+    consume(written);
     return false;
   }
   bool end_of_stream = false;
@@ -266,10 +305,24 @@ bool Send::try_tls() {
 }
 
 bool Handshake::try_once() {
+  using EarlyState = Stream::EarlyData::State;
   ERR_clear_error();
   errno = 0;
+  auto& early = stream.early_;
+  if (early.state == EarlyState::possible) {
+    char first = 0;
+    std::size_t size = 0;
+    const int read = SSL_read_early_data(stream.ssl(), &first, 1, &size);
+    if (read == SSL_READ_EARLY_DATA_ERROR) return settle(0);
+    early.state = read == SSL_READ_EARLY_DATA_SUCCESS ? EarlyState::arriving : EarlyState::none;
+    if (size == 1) early.first = first;
+    if (read == SSL_READ_EARLY_DATA_SUCCESS) return true;
+  }
   const int outcome = SSL_do_handshake(stream.ssl());
-  if (outcome == 1) return true;
+  return outcome == 1 || settle(outcome);
+}
+
+bool Handshake::settle(int outcome) {
   bool end_of_stream = false;
   const bool over = settle_tls(outcome, end_of_stream);
   if (end_of_stream) error = {Reason::end_of_stream};

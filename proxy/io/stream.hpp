@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include <openssl/ssl.h>
@@ -32,6 +34,7 @@ class Stream {
     ssl_ = nullptr;  // before the socket that its BIO refers to
     socket_ = std::move(other.socket_);
     ssl_ = std::move(other.ssl_);
+    early_ = other.early_;
     return *this;
   }
 
@@ -41,10 +44,14 @@ class Stream {
   [[nodiscard]] SSL* ssl() const noexcept { return ssl_.get(); }
 
   /// Puts TLS on the socket; the role (accept or connect state) is set on `ssl` by the caller. A Handshake must follow.
+  /// Where a server's `ssl` accepts early data (RFC 8446 section 2.3), the Handshake ends when the first of it is here, and Receive
+  /// and Send finish the handshake on their way.
   void start_tls(SslPtr ssl);
 
   /// Bytes that were received but not read yet are waiting inside the TLS layer.
-  [[nodiscard]] bool has_buffered() const noexcept { return ssl_ && SSL_has_pending(ssl_.get()) == 1; }
+  [[nodiscard]] bool has_buffered() const noexcept {
+    return ssl_ && (early_.first || SSL_has_pending(ssl_.get()) == 1);
+  }
 
   /// Sends TLS's close_notify if that needs no waiting, then closes.
   void close() noexcept;
@@ -53,8 +60,18 @@ class Stream {
   void cancel() { socket_.cancel(); }
 
  private:
+  friend struct Receive;
+  friend struct Send;
+  friend struct Handshake;
+  /// OpenSSL tells of early data only by giving some of it out, so the handshake holds its first byte.
+  struct EarlyData {
+    enum class State : std::uint8_t { none, possible, arriving };
+    State state = State::none;
+    std::optional<char> first;
+  };
   Socket socket_;
   SslPtr ssl_;
+  EarlyData early_;
 };
 
 /// What the operations of a stream share.
@@ -85,6 +102,10 @@ struct Receive : StreamOperation<Receive> {
   }
   std::span<char> into;
   std::size_t received = 0;
+
+ private:
+  bool try_tls();
+  bool try_early_data();
 };
 
 /// How fast a peer takes what it is sent, over several sends: a rate that each of them alone would be too short to judge.
@@ -152,6 +173,9 @@ struct Handshake : StreamOperation<Handshake> {
     return {};
   }
   TimePoint until;
+
+ private:
+  bool settle(int outcome);
 };
 
 /// Waits until something can be read, without holding a buffer: an idle connection costs no memory for one.

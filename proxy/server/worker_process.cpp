@@ -150,7 +150,7 @@ void WorkerProcess::start() {
   tell(notes);
   drop_privileges(options_.config->main);
   options_.figures.last_success_seconds = wall_seconds();
-  exchange::begin_serving(*generation_);
+  exchange::begin_serving(*generation_, shared_);
 
   engine_ = std::make_unique<waf::Engine>();
   const config::MainSettings& main = options_.config->main;
@@ -340,7 +340,7 @@ void WorkerProcess::finish_reload(std::uint32_t number, const Loaded& loaded) {
     generation_ = loaded.generation;
     stream_ = loaded.stream;
   }
-  exchange::begin_serving(*generation_);
+  exchange::begin_serving(*generation_, shared_);
   tell(loaded.notes);
   still_applying_ = static_cast<std::uint32_t>(threads_.size());
   for (std::uint32_t i = 0; i < threads_.size(); ++i) {

@@ -1,9 +1,11 @@
 #include "proxy/session/connection.hpp"
 
+#include <chrono>
 #include <utility>
 
 #include <sys/socket.h>
 
+#include "certs/client_revocation.hpp"
 #include "certs/error_queue.hpp"
 #include "certs/server_connection.hpp"
 #include "proxy/exchange/filters/real_address.hpp"
@@ -11,6 +13,7 @@
 #include "proxy/exchange/plain_address.hpp"
 #include "proxy/http/local_reply.hpp"
 #include "proxy/http/proxy_protocol.hpp"
+#include "proxy/io/worker_pool.hpp"
 #include "proxy/session/h1_session.hpp"
 
 namespace gatehouse::session {
@@ -73,6 +76,8 @@ using exchange::address_of;
 using exchange::ConnectionInfo;
 using exchange::ThreadState;
 
+constexpr std::chrono::seconds kResponderTimeout{10};
+
 // Everything that happens to a connection before its first request.
 class Opening {
  public:
@@ -85,6 +90,7 @@ class Opening {
   io::Task<bool> read_proxy_header();
   void refuse_proxy_header(std::string_view why);
   io::Task<bool> handshake();
+  io::Task<void> ask_about_revocation();
   io::Task<void> answer_plain_http();
   void count_handshake();
   void log(LogLevel level, std::string_view text) const {
@@ -182,6 +188,8 @@ io::Task<bool> Opening::handshake() {
     info_.tls = stream_.ssl();
     if (info_.debug || log_.enabled(LogLevel::debug)) tell_tls();
     count_handshake();
+    auto asking = ask_about_revocation();
+    co_await asking;
     co_return true;
   }
   thread_.metrics.handshakes_failed.add();
@@ -203,6 +211,17 @@ io::Task<bool> Opening::handshake() {
     co_await answering;
   }
   co_return false;
+}
+
+// ssl_ocsp. Who isn't let in is told so in HTTP, like anybody else whose certificate is refused.
+io::Task<void> Opening::ask_about_revocation() {
+  const auto check = certs::RevocationCheck::of(*stream_.ssl());
+  if (!check || !generation_->revocation_pool) co_return;
+  io::Offload asking(*generation_->revocation_pool, thread_.reactor, [&] { return check->run(kResponderTimeout); });
+  const auto result = co_await asking;
+  certs::note_revocation(*stream_.ssl(), result ? result->verdict : certs::RevocationVerdict::failed);
+  const std::string_view failure = result ? std::string_view(result->failure) : "too many checks of certificates wait";
+  if (!failure.empty()) log(LogLevel::error, fmt::format("{} while requesting certificate status", failure));
 }
 
 // 400 in plain text for a request that was sent to a TLS port (nginx's 497).

@@ -114,7 +114,7 @@ def test_trailers_of_a_response(gatehouse, make_origin):
     origin = make_origin()
     origin.answer = lambda request: (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n\r\n"
                                      b"5\r\nhello\r\n0\r\nX-Checksum: abc\r\n\r\n")
-    server = gatehouse(HTTP.format(""), origin=origin.port)
+    server = gatehouse(HTTP.format("proxy_pass_trailers on;"), origin=origin.port)
     response = server.connect().request("/", headers={"TE": "trailers", "Connection": "TE"})
     assert response.body == b"hello"
     assert response.trailers == [("X-Checksum", "abc")]
@@ -354,7 +354,7 @@ def test_a_spilled_body_leaves_no_file_behind(gatehouse, origin):
 
 @pytest.mark.limit(120)
 def test_a_slow_client_slows_the_origin(gatehouse, make_origin):
-    """Back-pressure down: while the client does not read, the origin cannot send its 200 MB, and memory stays small."""
+    """Back-pressure down without files: while the client does not read, the origin cannot send its 200 MB, and memory stays small."""
     sent = [0]
 
     async def handler(connection):
@@ -364,7 +364,7 @@ def test_a_slow_client_slows_the_origin(gatehouse, make_origin):
             await connection.send(b"x" * MB)
             sent[0] += 1
 
-    server = gatehouse(HTTP.format(""), origin=make_origin(handler).port)
+    server = gatehouse(HTTP.format("proxy_max_temp_file_size 0;"), origin=make_origin(handler).port)
     before = server.memory()
     client = server.connect()
     client.send_request("/")

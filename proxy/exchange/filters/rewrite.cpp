@@ -108,6 +108,19 @@ bool is_kind(const char* path, config::Condition::Test test) {
   return false;
 }
 
+// What rewrite_log asks for, in nginx's words (ngx_http_script.c).
+bool tells_steps(const Exchange& exchange) { return exchange.settings().rewrite_log || exchange.debugs(); }
+void tell_match(const Exchange& exchange, const config::Regex& regex, std::string_view subject, bool matched) {
+  if (!tells_steps(exchange)) return;
+  exchange.log(LogLevel::notice,
+               fmt::format("\"{}\" {} \"{}\"", regex.pattern(), matched ? "matches" : "does not match", subject));
+}
+bool match_and_tell(Exchange& exchange, const config::Regex& regex, std::string_view subject) {
+  const bool matched = match_and_keep(exchange, regex, subject);
+  tell_match(exchange, regex, subject, matched);
+  return matched;
+}
+
 bool holds(Exchange& exchange, const config::Condition& condition) {
   using Test = config::Condition::Test;
   const std::string_view subject = evaluate(condition.subject, exchange);
@@ -115,7 +128,7 @@ bool holds(Exchange& exchange, const config::Condition& condition) {
   switch (condition.test) {
     case Test::truth: result = !subject.empty() && subject != "0"; break;
     case Test::equal: result = subject == evaluate(condition.operand, exchange); break;
-    case Test::match: result = match_and_keep(exchange, *condition.regex, subject); break;
+    case Test::match: result = match_and_tell(exchange, *condition.regex, subject); break;
     case Test::file:
     case Test::directory:
     case Test::exists:
@@ -155,7 +168,7 @@ class ProgramRun {
 
   Flow operator()(const config::RewriteStep& rewrite) {
     using Flag = config::RewriteStep::Flag;
-    if (!match_and_keep(ex_, *rewrite.regex, ex_.path)) return Flow::next;
+    if (!match_and_tell(ex_, *rewrite.regex, ex_.path)) return Flow::next;
     if (rewrite.flag == Flag::redirect || rewrite.flag == Flag::permanent) return redirect(rewrite);
     Rewritten made = expand(ex_, rewrite, false);
     if (made.path.empty()) {
@@ -171,6 +184,8 @@ class ProgramRun {
     }
     ex_.internal = true;
     ex_.raw_target_valid = false;
+    if (tells_steps(ex_))
+      ex_.log(LogLevel::notice, fmt::format("rewritten data: \"{}\", args: \"{}\"", ex_.path, ex_.args));
     uri_changed_ = rewrite.flag != Flag::stop;
     if (rewrite.flag == Flag::stop) ex_.location_prefix_valid = false;
     return rewrite.flag == Flag::none ? Flow::next : Flow::stop;
@@ -201,6 +216,7 @@ class ProgramRun {
     if (rewrite.append_arguments && !ex_.args.empty()) {
       target.append(rewrite.sets_arguments ? "&" : "?").append(ex_.args);
     }
+    if (tells_steps(ex_)) ex_.log(LogLevel::notice, fmt::format("rewritten redirect: \"{}\"", target));
     const int status = rewrite.flag == config::RewriteStep::Flag::permanent ? 301 : 302;
     return end(decide_redirect(ex_, status, ex_.arena.copy(target)));
   }

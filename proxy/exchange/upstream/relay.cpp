@@ -1,9 +1,12 @@
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "proxy/config/parse_value.hpp"
 #include "proxy/config/settings/proxy_transform.hpp"
 #include "proxy/exchange/response_filters.hpp"
 #include "proxy/exchange/response_output.hpp"
+#include "proxy/exchange/response_spool.hpp"
 #include "proxy/exchange/upstream/upstream_run.hpp"
 #include "proxy/exchange/variables.hpp"
 #include "proxy/exchange/waf_gate.hpp"
@@ -32,8 +35,8 @@ io::Task<AttemptEnd> UpstreamRun::relay(http::ResponseSemantics semantics) {
   if (ex_.waf != nullptr && (ex_.waf->wants_response_body(head) || !ex_.waf->decide_response(head, {}, false))) {
     auto inspecting = relay_inspected(semantics, body);
     const AttemptEnd end = co_await inspecting;
+    if (connection_) current().response_time = elapsed(try_began_);
     finish_connection(semantics, body);
-    current().response_time = elapsed(try_began_);
     co_return end;
   }
   const bool adopted = adopt_upstream_head(ex_, head, semantics);
@@ -41,11 +44,13 @@ io::Task<AttemptEnd> UpstreamRun::relay(http::ResponseSemantics semantics) {
   if (!first) co_return AttemptEnd{first.error()};
   bool complete = false;
   if (adopted || writer() != nullptr) {
-    auto relaying = writer() != nullptr ? relay_through_cache(semantics, body, *first) : relay_body(body, *first);
+    auto relaying =
+        writer() != nullptr ? relay_through_cache(semantics, body, *first) : relay_body(semantics, body, *first);
     complete = co_await relaying;
   }
   current().response_length = body.received();
-  current().response_time = elapsed(try_began_);
+  if (connection_)
+    current().response_time = elapsed(try_began_);  // or it was told when the upstream had sent everything
   auto ending = end_request_body();
   co_await ending;
   if (complete) finish_connection(semantics, body);
@@ -53,7 +58,8 @@ io::Task<AttemptEnd> UpstreamRun::relay(http::ResponseSemantics semantics) {
 }
 
 // Sends the head with what is here of the body, then the rest as it comes. False when the response was cut.
-io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view first) {
+io::Task<bool> UpstreamRun::relay_body(const http::ResponseSemantics& semantics, UpstreamBody& body,
+                                       std::string_view first) {
   if (ex_.is_head() && !body.finished()) {
     // The upstream was asked for more than the client: a cache would have wanted the body.
     auto sending = send_response_head(ex_, {}, true);
@@ -63,7 +69,7 @@ io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view firs
   }
   {
     // Trailers need a last chunk of their own.
-    const bool whole = body.finished() && body.trailers() == nullptr;
+    const bool whole = body.finished() && passed_trailers(body) == nullptr;
     if (ex_.route->shapes_output || ex_.allow_ranges) {
       if (!settle_output(ex_)) co_return false;
     }
@@ -74,7 +80,7 @@ io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view firs
       co_return false;
     }
     if (body.finished() && !whole) {
-      auto ending = send_response_body(ex_, {}, true, body.trailers());
+      auto ending = send_response_body(ex_, {}, true, passed_trailers(body));
       const auto ended = co_await ending;
       if (!ended) {
         ex_.fail_sending(ended.error());
@@ -91,17 +97,26 @@ io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view firs
     auto pulling = body.next_piece();
     const auto piece = co_await pulling;
     if (!piece) {
-      Error error = piece.error();
-      if (error.reason == Reason::canceled) error = {Reason::client_closed};
-      if (error.reason != Reason::client_closed)
-        ex_.log(LogLevel::error, fmt::format("{} while reading upstream", describe(error)));
-      ex_.reason = error.reason;
-      ex_.downstream.abort();
+      cut_short(piece.error());
       co_return false;
     }
     current().bytes_received += piece->size();
     if (piece->empty() && !body.finished()) continue;
-    auto sending = send_response_body(ex_, *piece, body.finished(), body.trailers());
+    if (!ex_.flush_each_piece && !body.finished()) {
+      io::Child<Result<void>> sending(send_response_body(ex_, *piece, false, nullptr));
+      if (!sending.done()) {
+        auto relaying = relay_ahead(semantics, body, sending);
+        co_return co_await relaying;
+      }
+      auto joining = sending.join();
+      const auto sent = co_await joining;
+      if (!sent) {
+        ex_.fail_sending(sent.error());
+        co_return false;
+      }
+      continue;
+    }
+    auto sending = send_response_body(ex_, *piece, body.finished(), passed_trailers(body));
     const auto sent = co_await sending;
     if (!sent) {
       ex_.fail_sending(sent.error());
@@ -109,6 +124,96 @@ io::Task<bool> UpstreamRun::relay_body(UpstreamBody& body, std::string_view firs
     }
   }
   if (body.trailers() != nullptr) keep_trailers(ex_, *body.trailers());
+  co_return true;
+}
+
+const http::Fields* UpstreamRun::passed_trailers(const UpstreamBody& body) const noexcept {
+  return config::transform_of(ex_.settings()).pass_trailers ? body.trailers() : nullptr;
+}
+
+// The upstream's failure in the middle of a response: what the client has got of it stays cut off.
+void UpstreamRun::cut_short(Error error) {
+  if (error.reason == Reason::canceled) error = {Reason::client_closed};
+  if (error.reason != Reason::client_closed)
+    ex_.log(LogLevel::error, fmt::format("{} while reading upstream", describe(error)));
+  ex_.reason = error.reason;
+  ex_.downstream.abort();
+}
+
+// The client is slower than the upstream: what the upstream sends is read on beside `sending`, so that its connection is free again
+// as soon as it has sent everything.
+io::Task<bool> UpstreamRun::relay_ahead(const http::ResponseSemantics& semantics, UpstreamBody& body,
+                                        io::Child<Result<void>>& sending) {
+  const auto& settings = ex_.settings();
+  const io::BufferPool::Block sent_from = body.give_block();
+  ResponseSpool spool(ex_.thread.reactor, ex_.thread.body_blocks,
+                      {.memory = settings.proxy_buffers_number * settings.proxy_buffers_size,
+                       .file = settings.proxy_max_temp_file_size,
+                       .directory = settings.proxy_temp_path});
+  io::Child<Result<bool>> reading(read_ahead(semantics, body, spool));
+  auto joining_first = sending.join();
+  Result<void> sent = co_await joining_first;
+  bool complete = false;
+  while (sent && !complete) {
+    auto taking = spool.take();
+    const auto piece = co_await taking;
+    if (!piece) {
+      cut_short(piece.error());
+      break;
+    }
+    complete = spool.drained();
+    auto sending_more = send_response_body(ex_, *piece, complete, complete ? passed_trailers(body) : nullptr);
+    sent = co_await sending_more;
+  }
+  if (!sent) ex_.fail_sending(sent.error());
+  if (!sent || !complete) {
+    spool.give_up();
+    if (connection_) connection_->stream.cancel();
+  }
+  auto joining = reading.join();
+  co_await joining;
+  if (body.trailers() != nullptr) keep_trailers(ex_, *body.trailers());
+  co_return sent&& complete;
+}
+
+io::Task<Result<bool>> UpstreamRun::read_ahead(const http::ResponseSemantics& semantics, UpstreamBody& body,
+                                               ResponseSpool& spool) {
+  const std::uint64_t rate = rate_from_upstream();
+  bool told = false;
+  while (!body.finished()) {
+    if (rate != 0) {
+      auto pacing = pace(body, rate);
+      co_await pacing;
+    }
+    auto pulling = body.next_piece();
+    const auto piece = co_await pulling;
+    if (!piece) {
+      spool.finish(piece.error());
+      co_return false;
+    }
+    current().bytes_received += piece->size();
+    if (piece->empty()) continue;
+    auto keeping = spool.append(*piece);
+    if (const auto kept = co_await keeping; !kept) {
+      spool.finish(kept.error());
+      co_return false;
+    }
+    if (spool.used_file() && !std::exchange(told, true)) {
+      ex_.log(LogLevel::warn,
+              fmt::format("an upstream response is buffered to a temporary file in {} while reading upstream",
+                          ex_.settings().proxy_temp_path));
+    }
+  }
+  current().response_time = elapsed(try_began_);
+  current().response_length = body.received();
+  auto ending = end_request_body();
+  co_await ending;
+  finish_connection(semantics, body);
+  if (connection_) {
+    connection_->stream.close();
+    connection_ = nullptr;
+  }
+  spool.finish();
   co_return true;
 }
 
@@ -165,7 +270,8 @@ io::Task<AttemptEnd> UpstreamRun::relay_inspected(const http::ResponseSemantics&
     first = *ready;
   }
   if (adopted || writer() != nullptr) {
-    auto relaying = writer() != nullptr ? relay_through_cache(semantics, body, first) : relay_body(body, first);
+    auto relaying =
+        writer() != nullptr ? relay_through_cache(semantics, body, first) : relay_body(semantics, body, first);
     co_await relaying;
   }
   current().response_length = body.received();

@@ -59,14 +59,14 @@ io::Task<bool> UpstreamRun::relay_through_cache(const http::ResponseSemantics& s
     ex_.log_errno("write()", writer()->path());
     give_up_writing();
     if (!answers) co_return false;
-    auto relaying = relay_body(body, first);
+    auto relaying = relay_body(semantics, body, first);
     co_return co_await relaying;
   }
   if (body.finished()) {
     finish_writing();
     if (!answers) co_return true;
     if (ex_.is_head()) first = {};
-    auto relaying = relay_body(body, first);
+    auto relaying = relay_body(semantics, body, first);
     co_return co_await relaying;
   }
   io::Signal grown(ex_.thread.reactor);

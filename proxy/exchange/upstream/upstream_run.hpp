@@ -22,6 +22,8 @@ namespace gatehouse::exchange {
 /// The same of a response with `status`; 0 if none names it.
 [[nodiscard]] std::uint32_t stale_words(int status);
 
+class ResponseSpool;
+
 /// What one attempt came to.
 struct AttemptEnd {
   Error error;         ///< none: the response was relayed, or cut after it had begun
@@ -66,8 +68,14 @@ class UpstreamRun {
   io::Task<Error> receive_head();
   io::Task<Error> pass_interim();
   io::Task<AttemptEnd> relay(http::ResponseSemantics semantics);
-  io::Task<bool> relay_body(UpstreamBody& body, std::string_view first);
+  io::Task<bool> relay_body(const http::ResponseSemantics& semantics, UpstreamBody& body, std::string_view first);
+  io::Task<bool> relay_ahead(const http::ResponseSemantics& semantics, UpstreamBody& body,
+                             io::Child<Result<void>>& sending);
+  io::Task<Result<bool>> read_ahead(const http::ResponseSemantics& semantics, UpstreamBody& body, ResponseSpool& spool);
+  void cut_short(Error error);
   io::Task<void> pace(const UpstreamBody& body, std::uint64_t rate);
+  /// The body's trailers if they are here and proxy_pass_trailers lets them through; else null.
+  [[nodiscard]] const http::Fields* passed_trailers(const UpstreamBody& body) const noexcept;
   [[nodiscard]] std::uint64_t rate_from_upstream();
   io::Task<bool> relay_through_cache(const http::ResponseSemantics& semantics, UpstreamBody& body,
                                      std::string_view first);

@@ -32,6 +32,19 @@ server { listen 127.0.0.1:@http@; root @dir@/kept;
          answered("/path/c", 200, "by path", {"Last-Modified": "Sun, 13 Sep 2020 12:26:40 GMT"}), get("/kept/own/path/c"), answered("/off/d", 200, "x"), get("/kept/off/d"),
          answered("/fetch/e", 200, "first", {"Last-Modified": "Sun, 13 Sep 2020 12:26:40 GMT"}), answered("/fetch/e", 200, "second: not asked for"),
          files={"kept/x": "make the folder"}, main="user root;"),
+    case("msie", r"""
+server { listen 127.0.0.1:@http@; msie_refresh on;
+  location /moved { return 301 /new; }
+  location /odd { return 302 "http://other.example/a b?c='d'&e=\"f\"%20<g>"; }
+  location /seen { return 303 /other; }
+  location /rewritten { rewrite ^/rewritten(.*) https://other.example$1 permanent; }
+  location /dir { root @dir@; }
+  location /plain { msie_refresh off; msie_padding off; location /plain/moved { return 301 /new; } }
+  location /own { error_page 404 /page; }
+  location = /page { return 404 "short"; }
+}""", *[get(target, headers={"User-Agent": agent}) for agent in (AGENTS[0], AGENTS[3], AGENTS[4], AGENTS[6], AGENTS[9], "curl/7.88")
+        for target in ("/moved", "/odd", "/seen", "/rewritten/x?y", "/dir", "/plain/moved", "/plain/none", "/none", "/own")],
+         files={"dir/x": "make the folder"}),
 ]
 
 

@@ -204,7 +204,8 @@ class Origin:
         while request := await connection.read_request():
             self.requests.append(request)
             await connection.send(self.answer(request))
-            if "close" in (request.header("connection") or "").lower():
+            wish = (request.header("connection") or "").lower()
+            if "close" in wish or (request.line.endswith("HTTP/1.0") and "keep-alive" not in wish):
                 return
 
     def describe(self, request: Request) -> bytes:

@@ -30,15 +30,17 @@ class Authority:
         _openssl("req", "-new", "-x509", "-key", self.pair.key, "-out", self.pair.certificate, "-days", "30", "-subj", f"/CN={name}",
                  "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def issue(self, *names: str, kind: str = "ec", usage: str = "serverAuth", days: int = 30) -> Pair:
-        """A certificate for the names (the first is its subject too), signed by this authority; kind is ec or rsa."""
+    def issue(self, *names: str, kind: str = "ec", usage: str = "serverAuth", days: int = 30,
+              responder: str = "") -> Pair:
+        """A certificate for the names (the first is its subject too), signed by this authority; kind is ec or rsa. `responder`: the URL of its OCSP responder."""
         self._serial += 1
         stem = self.directory / f"{self._serial}"
         pair, request, extensions = Pair(stem.with_suffix(".crt"), stem.with_suffix(".key")), stem.with_suffix(".csr"), stem.with_suffix(".ext")
         _key(pair.key, kind)
         _openssl("req", "-new", "-key", pair.key, "-out", request, "-subj", f"/CN={names[0]}")
         alternatives = ",".join(("IP:" if name.replace(".", "").isdigit() else "DNS:") + name for name in names)
-        extensions.write_text(f"subjectAltName={alternatives}\nextendedKeyUsage={usage}\n")
+        extensions.write_text(f"subjectAltName={alternatives}\nextendedKeyUsage={usage}\n" +
+                              (f"authorityInfoAccess=OCSP;URI:{responder}\n" if responder else ""))
         _openssl("x509", "-req", "-in", request, "-CA", self.pair.certificate, "-CAkey", self.pair.key, "-set_serial",
                  str(self._serial + 1000), "-days", str(days), "-extfile", extensions, "-out", pair.certificate)
         return pair

@@ -297,6 +297,8 @@ const std::map<std::string_view, Example, std::less<>>& examples() {
       {"large_client_header_buffers", {"large_client_header_buffers 4 8k;", "large_client_header_buffers 4 much;"}},
       {"open_file_cache", {"open_file_cache max=10 inactive=5s;", "open_file_cache min=10;"}},
       {"open_log_file_cache", {"open_log_file_cache max=10;", "open_log_file_cache min=10;"}},
+      {"ssl_ocsp_responder", {"ssl_ocsp_responder http://127.0.0.1/;", "ssl_ocsp_responder https://127.0.0.1/;"}},
+      {"ssl_stapling_responder", {"ssl_stapling_responder http://a.example;", "ssl_stapling_responder a.example;"}},
       {"ssl_ocsp_cache", {"ssl_ocsp_cache shared:a:1m;", "ssl_ocsp_cache mine;"}},
       {"ssl_certificate_cache", {"ssl_certificate_cache max=10;", "ssl_certificate_cache valid=1m;"}},
       {"proxy_ssl_certificate_cache", {"proxy_ssl_certificate_cache max=10;", "proxy_ssl_certificate_cache valid=1m;"}},
