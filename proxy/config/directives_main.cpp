@@ -69,6 +69,35 @@ std::string show_admin_listen(const Level& level) {
   return level.main->admin_listen ? level.main->admin_listen->to_string() : "off";
 }
 
+void set_priority(const Use& use) {
+  std::string_view text = use[1];
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  const auto number = parse_number(text);
+  if (!number || *number > 20) throw Invalid{fmt::format("invalid number \"{}\"", use[1]), 1, "-20 to 20"};
+  slot<&MainSettings::worker_priority>(use) = negative ? -static_cast<int>(*number) : static_cast<int>(*number);
+}
+std::string show_priority(const Level& level) {
+  return level.main == nullptr ? "" : std::to_string(level.main->worker_priority);
+}
+
+void set_affinity(const Use& use) {
+  auto& words = slot<&MainSettings::worker_cpu_affinity>(use);
+  for (std::size_t i = 1; i <= use.count(); ++i) {
+    const bool is_auto = i == 1 && use[i] == "auto";
+    if (!is_auto && use[i].find_first_not_of("01") != std::string::npos) {
+      throw Invalid{fmt::format("invalid character \"{}\" in \"worker_cpu_affinity\"", use[i]), i, {}};
+    }
+    words.push_back(use[i]);
+  }
+  if (words.front() == "auto" && words.size() > 2) {
+    throw Invalid{"invalid number of arguments in \"worker_cpu_affinity\" directive", 3, "auto takes one mask"};
+  }
+}
+std::string show_affinity(const Level& level) {
+  return level.main == nullptr ? "" : fmt::format("{}", fmt::join(level.main->worker_cpu_affinity, " "));
+}
+
 void set_env(const Use& use) { use.level.main->env.push_back(use[1]); }
 
 // What nginx has in modules of their own and Gatehouse has built in.
@@ -142,6 +171,18 @@ const Directive kRows[] = {
      "Current directory of the worker process."},
     {"worker_shutdown_timeout", kMain, kOne, time<&MainSettings::worker_shutdown_timeout>(),
      "Longest graceful shutdown; connections that are still open then are closed."},
+    {"worker_rlimit_core", kMain, kOne, size<&MainSettings::worker_rlimit_core>(),
+     "Largest core file of the worker process."},
+    {"worker_priority",
+     kMain,
+     kOne,
+     {set_priority, show_priority, "NUMBER"},
+     "Nice value of the worker process, from -20 (first) to 20; only root may go below 0."},
+    {"worker_cpu_affinity",
+     kMain,
+     kOneOrMore,
+     {set_affinity, show_affinity, "auto [MASK] | MASK..."},
+     "Processors of each event thread: bits from the right; `auto` gives each one of its own."},
     {"worker_rlimit_nofile", kMain, kOne, number<&MainSettings::worker_rlimit_nofile, 1>(),
      "Limit of open files of the worker process."},
     {"env", kMain, kOne, {set_env, nullptr, "NAME[=VALUE]"}, "Keeps or sets a variable of the worker's environment."},

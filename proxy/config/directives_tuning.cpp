@@ -23,17 +23,6 @@ void accept_sendfile_like(const Use& use) {
   if (use[1].starts_with("threads=")) return;
   check_words(use, kWords);
 }
-void accept_affinity(const Use& use) {
-  for (std::size_t i = 1; i <= use.count(); ++i) {
-    if (use[i] == "auto" || use[i].find_first_not_of("01") == std::string::npos) continue;
-    throw Invalid{fmt::format("invalid character \"{}\" in \"worker_cpu_affinity\"", use[i]), i, {}};
-  }
-}
-void accept_priority(const Use& use) {
-  std::string_view text = use[1];
-  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-  if (!parse_number(text)) refuse(use, 1, "invalid number");
-}
 void accept_file_cache(const Use& use) {
   if (use.count() == 1 && use[1] == "off") return;
   bool has_max = false;
@@ -78,9 +67,6 @@ constexpr Support kTuning = Support::tuning;
 
 const Directive kRows[] = {
     // main and events
-    {"worker_cpu_affinity", kMain, kOneOrMore, {accept_affinity, nullptr, "auto [MASK] | MASK..."}, kNoEffect, kTuning},
-    {"worker_priority", kMain, kOne, {accept_priority, nullptr, "NUMBER"}, kNoEffect, kTuning},
-    {"worker_rlimit_core", kMain, kOne, accept_size(), kNoEffect, kTuning},
     {"timer_resolution", kMain, kOne, accept_time(), kNoEffect, kTuning},
     {"pcre_jit", kMain, kOne, accept_flag(), "Accepted: expressions are always compiled just in time.", kTuning},
     {"lock_file", kMain, kOne, accept_any("FILE"), kNoEffect, kTuning},

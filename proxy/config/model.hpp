@@ -521,10 +521,13 @@ struct MainSettings {
       debug_connections;  ///< clients whose connections write debug messages whatever the log's level
   std::optional<Milliseconds> worker_shutdown_timeout;
   std::optional<std::uint64_t> worker_rlimit_nofile;
-  std::uint32_t worker_connections = 16384;   ///< per event thread
-  std::uint32_t waf_threads = 0;              ///< 0 = one per core
-  std::uint32_t waf_queue = 4096;             ///< evaluations that may wait
-  std::optional<SocketAddress> admin_listen;  ///< nothing = off
+  std::optional<ByteCount> worker_rlimit_core;
+  int worker_priority = 0;                       ///< nice value of the worker
+  std::vector<std::string> worker_cpu_affinity;  ///< as written: auto [MASK] | MASK...; empty: not bound
+  std::uint32_t worker_connections = 16384;      ///< per event thread
+  std::uint32_t waf_threads = 0;                 ///< 0 = one per core
+  std::uint32_t waf_queue = 4096;                ///< evaluations that may wait
+  std::optional<SocketAddress> admin_listen;     ///< nothing = off
   std::string working_directory;
   std::vector<std::string> env;
 };

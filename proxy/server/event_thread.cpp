@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <system_error>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -20,6 +22,7 @@
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/signal.hpp"
 #include "proxy/io/socket.hpp"
+#include "proxy/server/affinity.hpp"
 #include "proxy/session/connection.hpp"
 #include "proxy/stream/stream_thread.hpp"
 
@@ -296,6 +299,13 @@ EventThread::~EventThread() { join(); }
 void EventThread::start(Served generation, std::vector<ListeningSocket> sockets) {
   impl_->thread = std::thread([impl = impl_.get(), generation = std::move(generation), sockets = std::move(sockets)] {
     pthread_setname_np(pthread_self(), fmt::format("gh-event-{}", impl->index).c_str());
+    const auto& main = generation.http->config->main;
+    const auto processors =
+        processors_of_thread(main.worker_cpu_affinity, impl->index, std::max(1U, std::thread::hardware_concurrency()));
+    if (const int code = bind_thread(processors); code != 0) {
+      generation.http->error_log->log(LogLevel::alert, 0, "sched_setaffinity() failed ({}: {})", code,
+                                      std::generic_category().message(code));
+    }
     impl->use(generation, sockets);
     impl->reactor.spawn(impl->maintain());
     impl->reactor.run();

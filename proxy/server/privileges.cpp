@@ -59,6 +59,17 @@ std::vector<std::string> set_process_limits(const config::MainSettings& main) {
                                      std::generic_category().message(errno)));
     }
   }
+  if (main.worker_rlimit_core) {
+    limit.rlim_cur = limit.rlim_max = *main.worker_rlimit_core;
+    if (::setrlimit(RLIMIT_CORE, &limit) != 0) {
+      problems.push_back(fmt::format("setrlimit(RLIMIT_CORE, {}) failed ({}: {})", limit.rlim_cur, errno,
+                                     std::generic_category().message(errno)));
+    }
+  }
+  if (main.worker_priority != 0 && ::setpriority(PRIO_PROCESS, 0, main.worker_priority) != 0) {
+    problems.push_back(fmt::format("setpriority({}) failed ({}: {})", main.worker_priority, errno,
+                                   std::generic_category().message(errno)));
+  }
   for (const auto& entry : main.env) {
     const std::size_t sign = entry.find('=');
     if (sign != std::string::npos) ::setenv(entry.substr(0, sign).c_str(), entry.c_str() + sign + 1, 1);

@@ -11,7 +11,8 @@ namespace gatehouse::server {
 /// Whether a worker with this configuration would give up root's rights: we are root and `user` names somebody else.
 [[nodiscard]] bool gives_up_root(const config::MainSettings& main);
 
-/// Sets the limit of open files (`worker_rlimit_nofile`, or the highest allowed one) and the environment (`env`). Returns a text for the
+/// Sets the limit of open files (`worker_rlimit_nofile`, or the highest allowed one), of core files and the priority where they are given,
+/// and the environment (`env`). Returns a text for the
 /// log for everything that failed; the worker can do without.
 [[nodiscard]] std::vector<std::string> set_process_limits(const config::MainSettings& main);
 

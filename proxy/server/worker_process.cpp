@@ -174,6 +174,13 @@ void WorkerProcess::start() {
 
 void WorkerProcess::start_threads() {
   const std::uint32_t count = event_thread_count(options_.config->main);
+  const auto& masks = options_.config->main.worker_cpu_affinity;
+  if (!masks.empty() && masks.front() != "auto" && masks.size() != count) {
+    log().log(
+        LogLevel::warn, 0,
+        "the number of \"worker_processes\" is not equal to the number of \"worker_cpu_affinity\" masks, using last "
+        "mask for remaining worker processes");
+  }
   for (std::uint32_t i = 0; i < count; ++i) {
     threads_.push_back(std::make_unique<EventThread>(i, *waf_, options_.config->main.worker_connections));
   }

@@ -490,3 +490,23 @@ def test_convert_head(gatehouse, origin, tmp_path):
     for path, method in (("/a", "GET"), ("/head", "HEAD")):
         server.request(path, method="HEAD")
         assert origin.requests[-1].method == method, path
+
+
+# ---- the process ----
+
+def test_limits_priority_and_processors_of_the_worker(gatehouse):
+    server = gatehouse("server { listen 127.0.0.1:@http@; return 200 x; }", workers=2,
+                       main="worker_rlimit_core 64k; worker_rlimit_nofile 3000; worker_priority 3; worker_cpu_affinity 01 10;")
+    assert server.request("/").status == 200
+    worker = pathlib.Path("/proc") / str(server.workers()[0])
+    limits = (worker / "limits").read_text()
+    assert re.search(r"Max core file size\s+65536\s+65536", limits) and re.search(r"Max open files\s+3000\s", limits)
+    assert (worker / "stat").read_text().rsplit(")", 1)[1].split()[16] == "3"
+    processors = {(task / "comm").read_text().strip(): re.search(r"Cpus_allowed_list:\s*(\S+)", (task / "status").read_text())[1]
+                  for task in (worker / "task").iterdir()}
+    assert (processors["gh-event-0"], processors["gh-event-1"]) == ("0", "1")
+
+
+def test_more_event_threads_than_masks_is_warned_of(gatehouse):
+    server = gatehouse("server { listen 127.0.0.1:@http@; return 200 x; }", workers=2, main="worker_cpu_affinity 1;")
+    server.wait_for_log(r'\[warn\].*the number of "worker_processes" is not equal to the number of "worker_cpu_affinity" masks, using last mask')
