@@ -166,8 +166,7 @@ void set_bind(const Use& use) {
   if (use.count() == 2) {
     if (use[2] != "transparent")
       throw Invalid{fmt::format("invalid parameter \"{}\"", use[2]), 2, "only \"transparent\""};
-    use.level.binder->warn(use.statement, 2, "\"transparent\" has no effect",
-                           "this version binds to addresses of this machine only");
+    use.level.binder->note_transparent();
     target<P>(use.level).bind_transparent = true;
   }
 }

@@ -88,6 +88,7 @@ void set_bind(const Use& use) {
   if (use.count() == 2) {
     if (use[2] != "transparent")
       throw Invalid{fmt::format("invalid parameter \"{}\"", use[2]), 2, "only \"transparent\""};
+    use.level.binder->note_transparent();
     settings.proxy_bind_transparent = true;
   }
   auto address = read_value(use);

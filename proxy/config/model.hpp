@@ -522,6 +522,7 @@ struct MainSettings {
   std::optional<Milliseconds> worker_shutdown_timeout;
   std::optional<std::uint64_t> worker_rlimit_nofile;
   std::optional<ByteCount> worker_rlimit_core;
+  bool binds_transparently = false;              ///< some proxy_bind says so: the worker keeps the capability for it
   int worker_priority = 0;                       ///< nice value of the worker
   std::vector<std::string> worker_cpu_affinity;  ///< as written: auto [MASK] | MASK...; empty: not bound
   std::uint32_t worker_connections = 16384;      ///< per event thread

@@ -1,5 +1,6 @@
 #include "proxy/server/privileges.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <optional>
@@ -7,9 +8,11 @@
 
 #include <fmt/format.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace gatehouse::server {
@@ -22,6 +25,14 @@ struct Identity {
 
 [[noreturn]] void fail(const std::string& call) {
   throw std::system_error(errno, std::generic_category(), call + " failed");
+}
+
+// Sockets that are bound to somebody else's address need it (IP_TRANSPARENT, ip(7)). Threads to come inherit it.
+void keep_raw_network() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  sets[CAP_TO_INDEX(CAP_NET_RAW)].effective = sets[CAP_TO_INDEX(CAP_NET_RAW)].permitted = CAP_TO_MASK(CAP_NET_RAW);
+  if (::syscall(SYS_capset, &header, sets.data()) != 0) fail("capset()");
 }
 
 std::optional<Identity> identity_of(const config::MainSettings& main) {
@@ -83,7 +94,10 @@ void drop_privileges(const config::MainSettings& main) {
     if (::initgroups(main.user.c_str(), identity->group) != 0) {
       fail(fmt::format("initgroups({}, {})", main.user, identity->group));
     }
+    const bool keeps_capabilities = main.binds_transparently && identity->user != 0;
+    if (keeps_capabilities && ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) fail("prctl(PR_SET_KEEPCAPS)");
     if (::setuid(identity->user) != 0) fail(fmt::format("setuid({})", identity->user));
+    if (keeps_capabilities) keep_raw_network();
     // Or /proc/self would stay root's: spilled bodies are inspected through /proc/self/fd.
     if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) fail("prctl(PR_SET_DUMPABLE)");
   }

@@ -4,7 +4,9 @@ import asyncio
 import base64
 import ctypes
 import gzip
+import os
 import pathlib
+import pwd
 import re
 import select
 import socket
@@ -510,3 +512,21 @@ def test_limits_priority_and_processors_of_the_worker(gatehouse):
 def test_more_event_threads_than_masks_is_warned_of(gatehouse):
     server = gatehouse("server { listen 127.0.0.1:@http@; return 200 x; }", workers=2, main="worker_cpu_affinity 1;")
     server.wait_for_log(r'\[warn\].*the number of "worker_processes" is not equal to the number of "worker_cpu_affinity" masks, using last mask')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to bind to an address of somebody else takes root's rights at the start")
+@pytest.mark.parametrize("kind", ["http", "stream"])
+def test_proxy_bind_transparent(gatehouse, origin, kind):
+    """The worker may use an address that is not this machine's after it has become another user; answers to it go nowhere here."""
+    site = f"""server {{{{ listen 127.0.0.1:@http@; error_page 502 =502 /r; error_page 504 =504 /r; location = /r {{{{ return 200 x; }}}}
+        location / {{{{ proxy_pass http://127.0.0.1:{origin.port}; proxy_bind 192.0.2.7{{}}; proxy_connect_timeout 300ms; }}}} }}}}"""
+    if kind == "stream":
+        site = f"server {{{{ listen 127.0.0.1:@http@; proxy_pass 127.0.0.1:{origin.port}; proxy_bind 192.0.2.7{{}}; proxy_connect_timeout 300ms; }}}}"
+    for more, told in ((" transparent", "upstream timed out"), ("", "99: Cannot assign requested address")):
+        text = site.format(more)
+        server = gatehouse("} stream { " + text if kind == "stream" else text, main="user nobody nogroup;")
+        client = server.connect()
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        server.wait_for_log(told)
+        assert os.stat(f"/proc/{server.workers()[0]}").st_uid == pwd.getpwnam("nobody").pw_uid
+    assert not origin.requests

@@ -54,7 +54,8 @@ bool UpstreamRun::take_idle(const upstream::PoolKey& key) {
 }
 
 io::Task<Error> UpstreamRun::connect(ConnectionWish wish) {
-  auto started = io::start_connect(ex_.thread.reactor, wish.key.address, local_address_ ? &*local_address_ : nullptr);
+  auto started = io::start_connect(ex_.thread.reactor, wish.key.address, local_address_ ? &*local_address_ : nullptr,
+                                   config::transform_of(ex_.settings()).bind_transparent);
   if (!started) {
     ex_.thread.metrics.upstream_connect_failures.add();
     co_return started.error();
