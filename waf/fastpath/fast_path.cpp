@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
+#include <optional>
+#include <span>
 
 #include "waf/fastpath/joint_rules.hpp"
 #include "waf/fastpath/pattern_set.hpp"
@@ -40,6 +43,33 @@ constexpr std::array reason_texts{
 /// Longer values, and longer texts that decide several rules, are not remembered.
 constexpr std::size_t longest_text = 512;
 constexpr std::size_t longest_key = 1024;
+/// The fields of one head together: those that come again whole, as on a kept connection.
+constexpr std::size_t longest_head = 2048;
+constexpr std::size_t most_heads = 256;
+
+/// What is looked at of the fields alone.
+[[nodiscard]] bool of_fields(VariableKind kind) noexcept {
+  return kind == VariableKind::request_headers || kind == VariableKind::request_headers_names ||
+         kind == VariableKind::request_cookies || kind == VariableKind::request_cookies_names;
+}
+
+/// Names and values with their sizes before them, in order; nothing when that is too long.
+[[nodiscard]] std::optional<std::string_view> text_of(std::span<const HeaderView> fields, Scratch& scratch) {
+  unsigned char* const out = scratch.reserve(longest_head);
+  std::size_t size = 0;
+  for (const HeaderView& field : fields) {
+    const std::array<std::uint32_t, 2> sizes{static_cast<std::uint32_t>(field.name.size()),
+                                             static_cast<std::uint32_t>(field.value.size())};
+    if (sizeof(sizes) + field.name.size() + field.value.size() > longest_head - size) return std::nullopt;
+    std::memcpy(out + size, sizes.data(), sizeof(sizes));
+    size += sizeof(sizes);
+    for (const std::string_view part : {field.name, field.value}) {
+      if (!part.empty()) std::memcpy(out + size, part.data(), part.size());
+      size += part.size();
+    }
+  }
+  return scratch.commit(size);
+}
 
 }  // namespace
 
@@ -105,6 +135,7 @@ struct FastPath::Worker::State {
         texts(compiled.program.chains(), compiled.settings.unicode_map, scratch),
         proven_head(seed, {.entries = 4096, .max_value = longest_key}),
         proven_texts(seed, {.entries = 4096, .max_value = longest_text}),
+        proven_fields(seed, {.entries = most_heads, .max_value = longest_head}),
         disproved(compiled.program.rules().size(), false),
         candidates(compiled.program.rules().size(), false) {
     for (const auto& set : compiled.classes.sets()) scanners.emplace_back(set);
@@ -210,6 +241,7 @@ struct FastPath::Worker::State {
     for (const auto& check : target_class.checks) {
       if (const auto outcome = ask(check); !outcome.clean()) return outcome;
     }
+    any_hit = any_hit || hit;
     if (proven != nullptr && !hit) proven->insert(target_class.id, value);
     return {};
   }
@@ -296,12 +328,31 @@ struct FastPath::Worker::State {
     begin_check(compiled.program.plan().not_narrowable.empty());
     if (const auto outcome = check_direct(compiled.joint.request(), request_groups, values, nullptr); !outcome.clean())
       return outcome;
+    if (const auto outcome = check_fields(input.headers); !outcome.clean()) return outcome;
     for (const auto& source : compiled.classes.sources()) {
-      if (of_response(source.kind)) continue;
+      if (of_response(source.kind) || of_fields(source.kind)) continue;
       if (const auto outcome = check_source(source); !outcome.clean()) return outcome;
     }
     if (!first.clean() && collects) keep_heads_that_hold();
     return first;
+  }
+
+  /// Fields and cookies. All of them together are remembered too: a client sends the same ones with every request.
+  [[nodiscard]] Outcome check_fields(std::span<const HeaderView> fields) {
+    const auto text = text_of(fields, scratch);
+    if (text && proven_fields.contains(0, *text)) {
+      const std::size_t known = values.members(VariableKind::request_headers).size();
+      counters.values += known;
+      counters.remembered += known;
+      return {};
+    }
+    any_hit = false;
+    for (const auto& source : compiled.classes.sources()) {
+      if (!of_fields(source.kind)) continue;
+      if (const auto outcome = check_source(source); !outcome.clean()) return outcome;
+    }
+    if (text && !any_hit) proven_fields.insert(0, *text);
+    return {};
   }
 
   /// A chain that fails behind its head has done something already.
@@ -365,8 +416,9 @@ struct FastPath::Worker::State {
   ResponseValues response;
   RuleEvaluation evaluation;
   ChainTexts texts;
-  ProvenValues proven_head;   // header fields, cookies and names: few, and the same again and again
-  ProvenValues proven_texts;  // arguments and lines: many are seen once and must not evict those
+  ProvenValues proven_head;    // header fields, cookies and names: few, and the same again and again
+  ProvenValues proven_texts;   // arguments and lines: many are seen once and must not evict those
+  ProvenValues proven_fields;  // the fields of a head together
   std::vector<Scanner> scanners;
   std::vector<bool> empty_is_clean;  // by set: what decoding leaves nothing of needs no scan
   std::vector<bool> disproved;       // by rule, for the message at hand
@@ -375,7 +427,8 @@ struct FastPath::Worker::State {
   bool collects = false;             // the check goes on behind it
   std::vector<CheckId> found;
   std::vector<ChainTexts::TextId> intermediate;
-  bool hit = false;  // a check of the value at hand named some rule
+  bool hit = false;      // a check of the value at hand named some rule
+  bool any_hit = false;  // the same of any value since it was reset
   FastPathCounters counters;
 };
 

@@ -29,6 +29,7 @@ std::uint64_t load_rest(const char* from, std::size_t size) noexcept {
 
 constexpr std::uint64_t odd_a = 0xa0761d6478bd642full;
 constexpr std::uint64_t odd_b = 0xe7037ed1a0b428dbull;
+constexpr std::uint64_t odd_c = 0x8ebc6af09c88c6e3ull;
 
 }  // namespace
 
@@ -40,15 +41,31 @@ ProvenValues::ProvenValues(std::uint64_t seed, Limits limits) : seed_(seed), max
 }
 
 std::uint64_t ProvenValues::hash(Group group, std::string_view value) const noexcept {
-  std::uint64_t state = seed_ ^ mix(group ^ odd_a, value.size() ^ odd_b);
-  std::size_t at = 0;
-  for (; at + 8 <= value.size(); at += 8) state = mix(load8(value.data() + at) ^ odd_a, state ^ odd_b);
-  if (at < value.size()) {
-    // The last eight bytes again, where there are as many.
-    const std::uint64_t rest =
-        value.size() >= 8 ? load8(value.data() + value.size() - 8) : load_rest(value.data(), value.size());
-    state = mix(rest ^ odd_a, state ^ odd_b);
+  const char* at = value.data();
+  std::size_t left = value.size();
+  std::uint64_t state = seed_ ^ mix(group ^ odd_a, left ^ odd_b);
+  if (left > 48) {
+    // Three chains, since each waits for its last product.
+    std::uint64_t second = state;
+    std::uint64_t third = state;
+    for (; left > 48; at += 48, left -= 48) {
+      state = mix(load8(at) ^ odd_a, load8(at + 8) ^ state);
+      second = mix(load8(at + 16) ^ odd_b, load8(at + 24) ^ second);
+      third = mix(load8(at + 32) ^ odd_c, load8(at + 40) ^ third);
+    }
+    state ^= mix(second, odd_a) ^ mix(third, odd_b);
   }
+  for (; left > 16; at += 16, left -= 16) state = mix(load8(at) ^ odd_a, load8(at + 8) ^ state);
+  // What is left, and bytes before it again where there are as many: the size is in already.
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  if (left >= 8) {
+    low = load8(at);
+    high = load8(at + left - 8);
+  } else {
+    low = load_rest(at, left);
+  }
+  state = mix(low ^ odd_b, high ^ state);
   return mix(state ^ odd_b, odd_a) | 1;  // never that of an empty place
 }
 

@@ -72,6 +72,34 @@ TEST(JointRules, RememberNoAnswerOfAnotherMessage) {
   }
 }
 
+TEST(Fields, RememberedTogetherAreTakenForNoOthers) {
+  // A rule for each of what is looked at of fields; each head is clean but the last two of a kind of it.
+  Pair pair(
+      "SecRule REQUEST_HEADERS \"@contains evil\" \"id:1,phase:1,deny\"\n"
+      "SecRule REQUEST_HEADERS_NAMES \"@contains evil\" \"id:2,phase:1,deny\"\n"
+      "SecRule REQUEST_COOKIES \"@contains bad\" \"id:3,phase:1,deny\"\n"
+      "SecRule REQUEST_COOKIES_NAMES \"@contains bad\" \"id:4,phase:1,deny\"\n"
+      "SecRule REQUEST_HEADERS:X-Only \"@contains here\" \"id:5,phase:1,deny\"\n");
+  ASSERT_EQ(pair.refusal(), "");
+  using Fields = std::vector<std::pair<std::string, std::string>>;
+  const std::vector<Fields> clean = {{{"Host", "h"}, {"X-A", "1"}, {"X-Other", "here"}, {"Cookie", "a=b; c=d"}},
+                                     {{"Host", "h"}, {"X-A", "1x"}},
+                                     {{"Host", "h"}, {"X-Only", "elsewhen"}, {"X-Long", std::string(1500, 'l')}},
+                                     {{"Host", "h"}, {"X-Long", std::string(4000, 'l')}}};
+  const std::vector<Fields> bad = {{{"Host", "h"}, {"X-A", "1"}, {"X-Only", "here"}, {"Cookie", "a=b; c=d"}},
+                                   {{"Host", "h"}, {"X-A", "evil"}, {"X-Other", "here"}, {"Cookie", "a=b; c=d"}},
+                                   {{"Host", "h"}, {"evil", "1"}},
+                                   {{"Host", "h"}, {"Cookie", "a=b; c=bad"}},
+                                   {{"Host", "h"}, {"Cookie", "a=b; bad=d"}},
+                                   {{"Host", "h"}, {"X-Long", std::string(4000, 'l') + "evil"}}};
+  for (int round = 0; round < 3; ++round) {
+    for (std::size_t i = 0; i < clean.size(); ++i) EXPECT_TRUE(pair.clean(get("/a", clean[i]))) << round << " " << i;
+    for (std::size_t i = 0; i < bad.size(); ++i) EXPECT_FALSE(pair.clean(get("/a", bad[i]))) << round << " " << i;
+  }
+  // The same fields in front of another line.
+  EXPECT_TRUE(pair.clean(get("/b?x=y", clean[0])));
+}
+
 TEST(JointRules, RememberResponsesByStatusAndBody) {
   Pair pair(
       "SecResponseBodyAccess On\nSecResponseBodyMimeType text/html\n"
