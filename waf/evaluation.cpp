@@ -4,10 +4,13 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <ctime>
+#include <random>
 #include <stdexcept>
 #include <utility>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <modsecurity/transaction.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -160,12 +163,23 @@ struct Evaluation::Impl {
   bool finished = false;
 };
 
+namespace {
+
+// As the library writes one, the time and a number below 100. Its own way asks the kernel for random bits and fills a generator of
+// 2.5 KB for each transaction, which takes twice as long as all the rest of making one.
+std::string make_unique_id() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  const double number = std::uniform_real_distribution<double>(0, 100)(random);
+  return fmt::format("{}{:.6f}", std::time(nullptr), number);
+}
+
+}  // namespace
+
 void Evaluation::Impl::begin(const RequestInput& input) {
   if (narrowing) narrowed = narrowing->rules->narrow(narrowing->candidates);
   RulesSet* active = narrowed ? narrowed.get() : rules->compiled().active.get();
-  std::string id(input.unique_id);
-  transaction = id.empty() ? std::make_unique<Transaction>(&engine.instance, active, &sink)
-                           : std::make_unique<Transaction>(&engine.instance, active, id.data(), &sink);
+  std::string id = input.unique_id.empty() ? make_unique_id() : std::string(input.unique_id);
+  transaction = std::make_unique<Transaction>(&engine.instance, active, id.data(), &sink);
   if (overlay) apply(*overlay, *transaction);
   ++engine.transactions;
 }

@@ -1,8 +1,9 @@
 // Preloaded into the program under test: counts what its event threads ask of the heap, in a file that the test reads.
 //
 // GATEHOUSE_ALLOCATIONS names the file, which holds two 64-bit numbers: how many blocks were asked for (malloc, calloc, realloc,
-// aligned_alloc, posix_memalign; operator new is malloc), and how many of the next ones are to be told to standard error with
-// their call stacks. Only threads whose name starts with "gh-event-" are counted.
+// aligned_alloc, posix_memalign, operator new), and how many of the next ones are to be told to standard error with
+// their call stacks. Only threads whose name starts with "gh-event-" are counted. What is asked for comes from the C library, whatever
+// allocator the program is linked with.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <execinfo.h>
@@ -27,6 +28,7 @@ extern void* __libc_malloc(size_t);
 extern void* __libc_calloc(size_t, size_t);
 extern void* __libc_realloc(void*, size_t);
 extern void* __libc_memalign(size_t, size_t);
+extern void __libc_free(void*);
 
 __attribute__((constructor)) static void start(void) {
   void* stack[1];
@@ -86,3 +88,38 @@ int posix_memalign(void** out, size_t alignment, size_t size) {
   *out = at;
   return 0;
 }
+
+void* memalign(size_t alignment, size_t size) {
+  count();
+  return __libc_memalign(alignment, size);
+}
+
+void free(void* at) { __libc_free(at); }
+
+// The allocator's own operators new and delete, by their names in the binary: sizes and alignments of what is deleted say nothing new.
+#define NEW(name, ...) \
+  void* name(size_t size, ##__VA_ARGS__) { return malloc(size); }
+#define NEW_ALIGNED(name, ...) \
+  void* name(size_t size, size_t alignment, ##__VA_ARGS__) { return aligned_alloc(alignment, size); }
+#define DELETE(name, ...) \
+  void name(void* at, ##__VA_ARGS__) { __libc_free(at); }
+NEW(_Znwm)
+NEW(_Znam)
+NEW(_ZnwmRKSt9nothrow_t, const void* nothrow)
+NEW(_ZnamRKSt9nothrow_t, const void* nothrow)
+NEW_ALIGNED(_ZnwmSt11align_val_t)
+NEW_ALIGNED(_ZnamSt11align_val_t)
+NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, const void* nothrow)
+NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, const void* nothrow)
+DELETE(_ZdlPv)
+DELETE(_ZdaPv)
+DELETE(_ZdlPvm, size_t size)
+DELETE(_ZdaPvm, size_t size)
+DELETE(_ZdlPvRKSt9nothrow_t, const void* nothrow)
+DELETE(_ZdaPvRKSt9nothrow_t, const void* nothrow)
+DELETE(_ZdlPvSt11align_val_t, size_t alignment)
+DELETE(_ZdaPvSt11align_val_t, size_t alignment)
+DELETE(_ZdlPvmSt11align_val_t, size_t size, size_t alignment)
+DELETE(_ZdaPvmSt11align_val_t, size_t size, size_t alignment)
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, size_t alignment, const void* nothrow)
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, size_t alignment, const void* nothrow)

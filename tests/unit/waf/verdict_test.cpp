@@ -1,3 +1,6 @@
+#include <set>
+#include <string>
+
 #include "tests/unit/waf/waf_fixture.hpp"
 
 namespace gatehouse::waf::test {
@@ -7,6 +10,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
 class Verdicts : public WafTest {
@@ -189,6 +193,20 @@ TEST_F(Verdicts, UniqueIdIsTheOneGiven) {
   const Verdict verdict = evaluation.request_head(input).value();
   EXPECT_EQ(evaluation.unique_id(), "0123456789abcdef");
   EXPECT_THAT(verdict.matches.at(0).text, HasSubstr("[unique_id \"0123456789abcdef\"]"));
+}
+
+TEST_F(Verdicts, UniqueIdsMadeHereLookLikeTheLibrarysAndDiffer) {
+  const auto rules = compile("SecRuleEngine On");
+  const WafRequest request = get("/");
+  const RequestViews views(request);
+  std::set<std::string> seen;
+  for (int i = 0; i < 200; ++i) {
+    Evaluation evaluation(engine, rules);
+    ASSERT_TRUE(evaluation.request_head(views.input()));
+    EXPECT_THAT(evaluation.unique_id(), MatchesRegex("[0-9]{11,12}\\.[0-9]{6}"));
+    seen.insert(evaluation.unique_id());
+  }
+  EXPECT_GT(seen.size(), 198u);
 }
 
 TEST_F(Verdicts, PhaseBeforeTheHeadFailsAndIsCounted) {
