@@ -11,6 +11,7 @@
 #include <modsecurity/rule_message.h>
 
 #include "waf/digest.hpp"
+#include "waf/rule_message_text.hpp"
 
 namespace gatehouse::waf {
 namespace {
@@ -75,7 +76,7 @@ std::optional<AuditRecord> make_audit_record(modsecurity::Transaction& transacti
   AuditRecord record;
   record.record = settings.format == AuditSettings::Format::json
                       ? transaction.toJSON(parts)
-                      : transaction.toOldAuditLogFormat(parts, "-" + boundary() + "--");
+                      : native_audit_record(transaction, parts, "-" + boundary() + "--");
   record.file_mode = settings.file_mode;
   record.directory_mode = settings.directory_mode;
   record.log_path = settings.path;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "waf/rule_message_text.hpp"
+
 namespace gatehouse::waf {
 
 RuleMatch make_rule_match(const modsecurity::RuleMessage& message, int status) {
@@ -12,7 +14,7 @@ RuleMatch make_rule_match(const modsecurity::RuleMessage& message, int status) {
   match.severity = message.m_severity;
   match.denied = message.m_isDisruptive;
   match.audited = !message.m_noAuditLog;
-  match.text = modsecurity::RuleMessage::log(&message, 0, status);
+  match.text = rule_message_text(message, status);
   match.message = message.m_message;
   match.data = message.m_data;
   match.tags.assign(message.m_tags.begin(), message.m_tags.end());

@@ -97,7 +97,8 @@ struct ThreadState {
     return string;
   }
   void give_string(std::string string) {
-    if (scratch_strings.size() < 256 && string.capacity() <= 64 * 1024) scratch_strings.push_back(std::move(string));
+    if (scratch_strings.size() < 256 && string.capacity() <= std::size_t{64} * 1024)
+      scratch_strings.push_back(std::move(string));
   }
 };
 

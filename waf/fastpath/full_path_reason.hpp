@@ -27,7 +27,7 @@ enum class FullPathReason : std::uint8_t {
 #undef GATEHOUSE_WAF_REASON_ENUMERATOR
 };
 
-#define GATEHOUSE_WAF_REASON_COUNT(...) +1
+#define GATEHOUSE_WAF_REASON_COUNT(...) +1  // NOLINT(bugprone-macro-parentheses): a sum is made of them
 /// For counters indexed by reason.
 inline constexpr std::size_t full_path_reason_count = 0 GATEHOUSE_WAF_FULL_PATH_REASONS(GATEHOUSE_WAF_REASON_COUNT);
 #undef GATEHOUSE_WAF_REASON_COUNT

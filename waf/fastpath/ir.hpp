@@ -263,7 +263,7 @@ enum class OperatorKind : std::uint8_t { GATEHOUSE_WAF_OPERATORS(GATEHOUSE_WAF_F
 /// What a rule says besides its condition; transformations are kept apart.
 enum class ActionKind : std::uint8_t { GATEHOUSE_WAF_ACTIONS(GATEHOUSE_WAF_FIRST) };
 
-#define GATEHOUSE_WAF_COUNT(...) +1
+#define GATEHOUSE_WAF_COUNT(...) +1  // NOLINT(bugprone-macro-parentheses): a sum is made of them
 inline constexpr std::size_t variable_kind_count = 0 GATEHOUSE_WAF_VARIABLES(GATEHOUSE_WAF_COUNT);
 inline constexpr std::size_t transformation_count = 0 GATEHOUSE_WAF_TRANSFORMATIONS(GATEHOUSE_WAF_COUNT);
 inline constexpr std::size_t operator_kind_count = 0 GATEHOUSE_WAF_OPERATORS(GATEHOUSE_WAF_COUNT);

@@ -173,7 +173,7 @@ io::Task<bool> UpstreamRun::relay_ahead(const http::ResponseSemantics& semantics
   auto joining = reading.join();
   co_await joining;
   if (body.trailers() != nullptr) keep_trailers(ex_, *body.trailers());
-  co_return sent&& complete;
+  co_return sent.has_value() && complete;
 }
 
 io::Task<Result<bool>> UpstreamRun::read_ahead(const http::ResponseSemantics& semantics, UpstreamBody& body,
