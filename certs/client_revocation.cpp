@@ -10,13 +10,6 @@
 namespace gatehouse::certs {
 namespace {
 
-using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, FreeWith<X509_STORE_CTX_free>>;
-
-X509Ptr reference(X509* certificate) {
-  X509_up_ref(certificate);
-  return X509Ptr(certificate);
-}
-
 // From the leaf to its root; null when none leads there. A resumed session has the leaf alone, so the chain is found anew.
 ChainPtr chain_of(X509* leaf, STACK_OF(X509) * sent, X509_STORE* trusted) {
   const StoreContextPtr context(X509_STORE_CTX_new());
@@ -54,11 +47,9 @@ std::optional<RevocationCheck> RevocationCheck::of(const SSL& ssl) {
   if (leaf == nullptr || SSL_get_verify_result(&ssl) != X509_V_OK) return std::nullopt;
   RevocationCheck check;
   check.policy_ = server.revocation();
-  check.leaf_ = reference(leaf);
+  check.leaf_ = reference(*leaf);
   if (STACK_OF(X509)* const sent = SSL_get_peer_cert_chain(&ssl)) check.sent_.reset(X509_chain_up_ref(sent));
-  X509_STORE* const trusted = SSL_CTX_get_cert_store(server.native());
-  X509_STORE_up_ref(trusted);
-  check.trusted_.reset(trusted);
+  check.trusted_ = reference(*SSL_CTX_get_cert_store(server.native()));
   return check;
 }
 
@@ -86,13 +77,12 @@ RevocationCheck::Result RevocationCheck::ask(const X509& certificate, const X509
     if (const auto verdict = remembered(*policy_.answers, key)) return {*verdict, {}};
   }
   OcspQuestion question;
-  question.certificate = reference(const_cast<X509*>(&certificate));  // counts its references, nothing else changes
-  question.issuer = reference(const_cast<X509*>(&issuer));
+  question.certificate = reference(const_cast<X509&>(certificate));  // counts its references, nothing else changes
+  question.issuer = reference(const_cast<X509&>(issuer));
   question.responder = policy_.responder.empty() ? responder_of(certificate) : policy_.responder;
   if (question.responder.empty()) return {RevocationVerdict::failed, "no OCSP responder URL in certificate"};
   if (sent_) question.known.reset(X509_chain_up_ref(sent_.get()));
-  X509_STORE_up_ref(trusted_.get());
-  question.trusted.reset(trusted_.get());
+  question.trusted = reference(*trusted_);
   const auto answer = ask_responder(question, timeout);
   if (!answer) return {RevocationVerdict::failed, answer.error().text};
   Result result;

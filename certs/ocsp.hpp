@@ -24,6 +24,18 @@ struct FreeChain {
 };
 using ChainPtr = std::unique_ptr<STACK_OF(X509), FreeChain>;
 
+using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, FreeWith<X509_STORE_CTX_free>>;
+
+/// One reference more to what OpenSSL counts.
+[[nodiscard]] inline X509Ptr reference(X509& certificate) noexcept {
+  X509_up_ref(&certificate);
+  return X509Ptr(&certificate);
+}
+[[nodiscard]] inline StorePtr reference(X509_STORE& store) noexcept {
+  X509_STORE_up_ref(&store);
+  return StorePtr(&store);
+}
+
 /// What a responder says of one certificate.
 enum class CertificateStatus : std::uint8_t { good, revoked, unknown };
 

@@ -233,12 +233,9 @@ class ServerContextBuilder {
         ignore(fmt::format("invalid URL prefix in OCSP responder \"{}\" in the certificate", question.responder));
         continue;
       }
-      X509_up_ref(leaf);
-      question.certificate.reset(leaf);
+      question.certificate = reference(*leaf);
       if (sent != nullptr) question.known.reset(X509_chain_up_ref(sent));
-      X509_STORE* const store = SSL_CTX_get_cert_store(&context());
-      X509_STORE_up_ref(store);
-      question.trusted.reset(store);
+      question.trusted = reference(*SSL_CTX_get_cert_store(&context()));
       question.signature = settings_.stapling_verify ? OcspSignature::verified : OcspSignature::taken_on_trust;
       made_->fetched_staples_.push_back(std::make_shared<FetchedStaple>(std::move(question), path));
     }
@@ -248,10 +245,9 @@ class ServerContextBuilder {
     for (int i = 0; i < sk_X509_num(sent); ++i) {
       X509* const candidate = sk_X509_value(sent, i);
       if (X509_check_issued(candidate, &leaf) != X509_V_OK) continue;
-      X509_up_ref(candidate);
-      return X509Ptr(candidate);
+      return reference(*candidate);
     }
-    const std::unique_ptr<X509_STORE_CTX, FreeWith<X509_STORE_CTX_free>> search(X509_STORE_CTX_new());
+    const StoreContextPtr search(X509_STORE_CTX_new());
     X509* issuer = nullptr;
     if (search && X509_STORE_CTX_init(search.get(), SSL_CTX_get_cert_store(&context()), nullptr, nullptr) == 1) {
       X509_STORE_CTX_get1_issuer(&issuer, search.get(), &leaf);

@@ -89,11 +89,11 @@ class Binder {
   }
   /// A compiled expression whose named groups become variables. Throws Invalid.
   [[nodiscard]] std::shared_ptr<const Regex> compile_regex(const std::string& pattern, bool caseless, std::size_t word);
-  /// Makes `table` what fills the variable of a slot.
   /// Says that some proxy_bind is transparent (MainSettings::binds_transparently).
   void note_transparent() noexcept { config_.main.binds_transparently = true; }
   /// Says that a `set` fills the slot (Config::set_by_set).
   void note_set(std::uint16_t slot);
+  /// Makes `table` what fills the variable of a slot.
   void define_table(std::uint16_t slot, std::unique_ptr<const ValueTable> table);
   /// The upstream called `name`, or npos.
   [[nodiscard]] std::size_t find_upstream(std::string_view name) const;

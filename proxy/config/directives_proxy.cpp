@@ -141,8 +141,7 @@ const Directive kRows[] = {
      "Whether upstreams get the request body."},
     {"proxy_max_temp_file_size", kHsl, kOne, size<&L::proxy_max_temp_file_size>(),
      "What a file may hold of a response that its client takes slower than the upstream sends it, once proxy_buffers "
-     "are "
-     "full; 0: no file, and the upstream waits."},
+     "are full; 0: no file, and the upstream waits."},
     {"proxy_temp_path",
      kHsl,
      {1, 4, false},

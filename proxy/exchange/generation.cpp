@@ -72,11 +72,11 @@ std::string rule_error_text(const waf::RuleSetError& error, const config::WafRul
   return text;
 }
 
-// A location without proxy_pass never speaks TLS to anybody; one with variables may get an https:// URL.
 // A responder that hangs must not hold up the clients of others for long, nor may clients that wait pile up.
 constexpr std::size_t kRevocationThreads = 4;
 constexpr std::size_t kMostRevocationChecks = 1024;
 
+// A location without proxy_pass never speaks TLS to anybody; one with variables may get an https:// URL.
 bool may_use_tls(const config::Location& location) {
   return location.proxy_pass && (location.proxy_pass->tls || location.proxy_pass->target);
 }

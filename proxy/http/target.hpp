@@ -36,7 +36,7 @@ struct NormalizedPath {
 [[nodiscard]] Result<NormalizedPath> normalize_path(std::string_view raw, Slashes slashes, std::string& storage);
 
 /// Which bytes are escaped: nginx's NGX_ESCAPE_URI (a path; keeps '/', ';', '&', '+', escapes '?', '#', '%', SP, CTL,
-/// 8-bit and what RFC 3986 excludes) and NGX_ESCAPE_ARGS (a query value put together by rewrite: also '&', '+', ';').
+/// 8-bit and what RFC 3986 excludes), NGX_ESCAPE_ARGS (a query value made by rewrite: also '&', '+', ';'), _URI_COMPONENT, _REFRESH.
 enum class EscapeSet : std::uint8_t { uri, args, component, refresh };
 
 /// Appends `text` to `out` with the set's bytes as %XX, upper-case hexadecimal.

@@ -110,14 +110,12 @@ bool is_kind(const char* path, config::Condition::Test test) {
 
 // What rewrite_log asks for, in nginx's words (ngx_http_script.c).
 bool tells_steps(const Exchange& exchange) { return exchange.settings().rewrite_log || exchange.debugs(); }
-void tell_match(const Exchange& exchange, const config::Regex& regex, std::string_view subject, bool matched) {
-  if (!tells_steps(exchange)) return;
-  exchange.log(LogLevel::notice,
-               fmt::format("\"{}\" {} \"{}\"", regex.pattern(), matched ? "matches" : "does not match", subject));
-}
 bool match_and_tell(Exchange& exchange, const config::Regex& regex, std::string_view subject) {
   const bool matched = match_and_keep(exchange, regex, subject);
-  tell_match(exchange, regex, subject, matched);
+  if (tells_steps(exchange)) {
+    exchange.log(LogLevel::notice,
+                 fmt::format("\"{}\" {} \"{}\"", regex.pattern(), matched ? "matches" : "does not match", subject));
+  }
   return matched;
 }
 

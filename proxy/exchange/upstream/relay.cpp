@@ -90,17 +90,12 @@ io::Task<bool> UpstreamRun::relay_body(const http::ResponseSemantics& semantics,
   }
   const std::uint64_t rate = rate_from_upstream();
   while (!body.finished()) {
-    if (rate != 0) {
-      auto pacing = pace(body, rate);
-      co_await pacing;
-    }
-    auto pulling = body.next_piece();
+    auto pulling = pull(body, rate);
     const auto piece = co_await pulling;
     if (!piece) {
       cut_short(piece.error());
       co_return false;
     }
-    current().bytes_received += piece->size();
     if (piece->empty() && !body.finished()) continue;
     if (!ex_.flush_each_piece && !body.finished()) {
       io::Child<Result<void>> sending(send_response_body(ex_, *piece, false, nullptr));
@@ -181,17 +176,12 @@ io::Task<Result<bool>> UpstreamRun::read_ahead(const http::ResponseSemantics& se
   const std::uint64_t rate = rate_from_upstream();
   bool told = false;
   while (!body.finished()) {
-    if (rate != 0) {
-      auto pacing = pace(body, rate);
-      co_await pacing;
-    }
-    auto pulling = body.next_piece();
+    auto pulling = pull(body, rate);
     const auto piece = co_await pulling;
     if (!piece) {
       spool.finish(piece.error());
       co_return false;
     }
-    current().bytes_received += piece->size();
     if (piece->empty()) continue;
     auto keeping = spool.append(*piece);
     if (const auto kept = co_await keeping; !kept) {
@@ -204,11 +194,9 @@ io::Task<Result<bool>> UpstreamRun::read_ahead(const http::ResponseSemantics& se
                           ex_.settings().proxy_temp_path));
     }
   }
-  current().response_time = elapsed(try_began_);
   current().response_length = body.received();
-  auto ending = end_request_body();
-  co_await ending;
-  finish_connection(semantics, body);
+  auto leaving = let_go(semantics, body);
+  co_await leaving;
   if (connection_) {
     connection_->stream.close();
     connection_ = nullptr;
@@ -221,6 +209,26 @@ io::Task<Result<bool>> UpstreamRun::read_ahead(const http::ResponseSemantics& se
 std::uint64_t UpstreamRun::rate_from_upstream() {
   const auto& limit = config::transform_of(ex_.settings()).limit_rate;
   return limit ? config::parse_size(evaluate(*limit, ex_), config::Gigabytes::accepted).value_or(0) : 0;
+}
+
+// The next piece of the body, no sooner than `rate` allows, and counted.
+io::Task<Result<std::string_view>> UpstreamRun::pull(UpstreamBody& body, std::uint64_t rate) {
+  if (rate != 0) {
+    auto pacing = pace(body, rate);
+    co_await pacing;
+  }
+  auto pulling = body.next_piece();
+  const auto piece = co_await pulling;
+  if (piece) current().bytes_received += piece->size();
+  co_return piece;
+}
+
+// The whole body is here: the upstream has done its part, however long the client takes.
+io::Task<void> UpstreamRun::let_go(const http::ResponseSemantics& semantics, const UpstreamBody& body) {
+  current().response_time = elapsed(try_began_);
+  auto ending = end_request_body();
+  co_await ending;
+  finish_connection(semantics, body);
 }
 
 io::Task<void> UpstreamRun::pace(const UpstreamBody& body, std::uint64_t rate) {

@@ -17,11 +17,7 @@ io::Task<Result<bool>> UpstreamRun::fill_cache(const http::ResponseSemantics& se
                                                StoredBody& stored) {
   const std::uint64_t rate = rate_from_upstream();
   while (!body.finished()) {
-    if (rate != 0) {
-      auto pacing = pace(body, rate);
-      co_await pacing;
-    }
-    auto pulling = body.next_piece();
+    auto pulling = pull(body, rate);
     const auto piece = co_await pulling;
     if (!piece) {
       ex_.log(LogLevel::error, fmt::format("{} while reading upstream", describe(piece.error())));
@@ -29,7 +25,6 @@ io::Task<Result<bool>> UpstreamRun::fill_cache(const http::ResponseSemantics& se
       stored.failed = true;
       break;
     }
-    current().bytes_received += piece->size();
     if (!writer()->append(*piece)) {
       ex_.log_errno("write()", writer()->path());
       stored.failed = true;
@@ -41,10 +36,8 @@ io::Task<Result<bool>> UpstreamRun::fill_cache(const http::ResponseSemantics& se
   stored.complete = !stored.failed;
   stored.grown->notify_all();
   if (!stored.complete) co_return false;
-  current().response_time = elapsed(try_began_);
-  auto ending = end_request_body();
-  co_await ending;
-  finish_connection(semantics, body);
+  auto leaving = let_go(semantics, body);
+  co_await leaving;
   finish_writing();  // others are served from now on; the client of this exchange may take his time
   co_return true;
 }

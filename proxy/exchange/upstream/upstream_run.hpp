@@ -73,6 +73,8 @@ class UpstreamRun {
                              io::Child<Result<void>>& sending);
   io::Task<Result<bool>> read_ahead(const http::ResponseSemantics& semantics, UpstreamBody& body, ResponseSpool& spool);
   void cut_short(Error error);
+  io::Task<Result<std::string_view>> pull(UpstreamBody& body, std::uint64_t rate);
+  io::Task<void> let_go(const http::ResponseSemantics& semantics, const UpstreamBody& body);
   io::Task<void> pace(const UpstreamBody& body, std::uint64_t rate);
   /// The body's trailers if they are here and proxy_pass_trailers lets them through; else null.
   [[nodiscard]] const http::Fields* passed_trailers(const UpstreamBody& body) const noexcept;
