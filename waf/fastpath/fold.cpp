@@ -32,7 +32,9 @@ namespace {
 
 class Folder {
  public:
-  Folder(const RuleList& rules, const FoldOptions& options) : rules_(rules), options_(options) {
+  /// `gates`: rules whose match is for the library to see, because too much depends on it.
+  Folder(const RuleList& rules, const FoldOptions& options, const std::set<std::int64_t>& gates)
+      : rules_(rules), options_(options), gates_(gates) {
     for (const auto& [name, value] : options.pinned) state_.pin(name, value);
     find_numbers();
   }
@@ -52,12 +54,25 @@ class Folder {
     return std::move(plan_);
   }
 
+  /// After a refusal: rules that hold for some requests only and then decide whether others run. Those that the refused rule
+  /// depends on, or all if there are none.
+  [[nodiscard]] const std::set<std::int64_t>& in_the_way() const noexcept {
+    return on_the_way_.empty() ? steering_ : on_the_way_;
+  }
+
  private:
   /// Does a rule run? Either certainly, or certainly on the way that no skipAfter has left, or only perhaps.
   enum class Reach : std::uint8_t { certain, unless_skipped, possible };
 
   void refuse(const Rule& rule, const std::string& why) {
-    if (plan_.refusal.empty()) plan_.refusal = "rule " + std::to_string(rule.id) + ": " + why;
+    if (!plan_.refusal.empty()) return;
+    plan_.refusal = "rule " + std::to_string(rule.id) + ": " + why;
+    for (const auto& [id, effects] : sometimes_) {
+      steering_.insert(id);
+      const bool skips = std::ranges::any_of(effects.skip_after, [&](const auto& to) { return skips_.contains(to); });
+      if (skips || effects.may_end || removed_by(rule, effects.removed_ids, effects.removed_tags))
+        on_the_way_.insert(id);
+    }
   }
 
   /// Members that only ever hold integers: counters out of which other members' names are made.
@@ -259,6 +274,10 @@ class Folder {
       alarm_link = live.links.size() - 1;
       why = effects.alarm;
     }
+    if (!alarm_link && possible && gates_.contains(rule.id)) {
+      alarm_link = live.links.size() - 1;
+      why = "decides whether rules run that others depend on";
+    }
     if (alarm_link) return alarm(rule, std::move(live), *alarm_link, why, reach);
     benign(rule, links, std::move(live), effects, possible, always, matching, reach);
   }
@@ -308,7 +327,12 @@ class Folder {
       live.alarm_link = live.links.size() - 1;
       plan_.body_processors.push_back({live, *effects.body_processor});
     }
-    if (possible) apply(rule, effects, reach, false);
+    if (possible) {
+      const bool steers = effects.may_end || !effects.removed_ids.empty() || !effects.removed_tags.empty() ||
+                          !effects.skip_after.empty();
+      if (steers) sometimes_.emplace_back(rule.id, effects);
+      apply(rule, effects, reach, false);
+    }
     const std::string note = possible ? "no visible effect" : "its chain never holds";
     produce(std::move(live));
     verdict(rule, RuleClass::benign, note);
@@ -388,6 +412,11 @@ class Folder {
 
   const RuleList& rules_;
   const FoldOptions& options_;
+  const std::set<std::int64_t>& gates_;
+  std::vector<std::pair<std::int64_t, Effects>>
+      sometimes_;                      // rules that hold for some requests and then decide what runs
+  std::set<std::int64_t> steering_;    // all of them, after a refusal
+  std::set<std::int64_t> on_the_way_;  // those that decide whether the refused rule runs
   Plan plan_;
   TxState state_;
   bool runs_ = true;             // false while every way skips
@@ -403,7 +432,24 @@ class Folder {
 
 }  // namespace
 
-Plan fold(const RuleList& rules, const FoldOptions& options) { return Folder(rules, options).run(); }
+Plan fold(const RuleList& rules, const FoldOptions& options) {
+  std::set<std::int64_t> gates;
+  Folder first(rules, options, gates);
+  Plan plan = first.run();
+  // CRS 4 takes all of its rules out for Apache's own requests, rules of a user's skip a whole set for one path: if no more can be
+  // said of requests for which that may be so, those go to the library, and the others can be proven.
+  std::set<std::int64_t> in_the_way = first.in_the_way();
+  for (bool refused = !plan.refusal.empty(); refused && !in_the_way.empty();) {
+    gates.merge(in_the_way);
+    Folder next(rules, options, gates);
+    Plan with_gates = next.run();
+    refused = !with_gates.refusal.empty();
+    if (!refused) return with_gates;
+    in_the_way = next.in_the_way();
+    std::erase_if(in_the_way, [&](std::int64_t id) { return gates.contains(id); });
+  }
+  return plan;
+}
 
 bool steers(const Rule& rule, const RuleList& rules) {
   const auto changes = [](const Rule& link) {

@@ -129,6 +129,20 @@ void fold_parameter(const TxState& state, const std::vector<std::string>& run_ti
 
 [[nodiscard]] bool counts_tx(const Variable& target) { return target.counted && target.kind == VariableKind::tx; }
 
+/// What a sum adds to each of the members that it names at run time, if none of them can exist before.
+[[nodiscard]] std::optional<std::int64_t> step_of(const SetVar& set, const TxWrite& write, const TxState& state) {
+  const auto digits = constant_text(write.value);
+  constexpr std::size_t most_digits = 6;
+  if (!digits || digits->empty() || digits->size() > most_digits ||
+      digits->find_first_not_of("0123456789") != std::string::npos) {
+    return std::nullopt;
+  }
+  const bool begins_known = write.name.size() > 1 && !write.name.front().is_macro;
+  if (!begins_known || !state.untouched(write.name.front().text)) return std::nullopt;
+  const std::int64_t amount = std::stoi(*digits);
+  return set.operation == SetVar::Operation::sum ? amount : -amount;
+}
+
 /// `run_time` comes by value: what the link itself captures and writes is known only at run time for its later setvars.
 void fold_writes(const Rule& rule, const TxState& state, std::vector<std::string> run_time, Link& link) {
   const auto captured = written_names(link);
@@ -137,9 +151,10 @@ void fold_writes(const Rule& rule, const TxState& state, std::vector<std::string
     if (action.kind != ActionKind::setvar) continue;
     const auto set = parse_setvar(action.argument);
     if (!set || set->collection != VariableKind::tx) continue;  // the caller classifies these
-    TxWrite write{fold_template(set->name, state, run_time), fold_template(set->value, state, run_time), true};
+    TxWrite write{fold_template(set->name, state, run_time), fold_template(set->value, state, run_time), true, {}};
     write.known = set->operation == SetVar::Operation::set;
     if (set->operation == SetVar::Operation::unset) continue;  // a member that is gone has fewer values to look at
+    if (!write.known) write.step = step_of(*set, write, state);
     link.writes.push_back(std::move(write));
     const auto names = written_names(link);
     run_time.insert(run_time.end(), names.begin(), names.end());

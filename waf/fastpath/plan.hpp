@@ -28,6 +28,8 @@ struct TxWrite {
   TextTemplate name;
   TextTemplate value;
   bool known = true;  ///< false: the value is not modelled (sums of what is only known at run time)
+  /// Not `value`: each match adds this to the member, which does not exist before its rule runs (a counter for each name).
+  std::optional<std::int64_t> step;
 };
 
 /// A value that a TX target has for every request.

@@ -304,9 +304,37 @@ void RuleEvaluation::write(const CompiledLink& link, const Value& value, std::st
   }
   for (const auto& write : link.link->writes) {
     auto written = written_name(write.name, &value, text);
-    written.value_known = write.known && expand(write.value, &value, text, written.value);
+    if (write.step) {
+      add_step(*write.step, written);
+    } else {
+      written.value_known = write.known && expand(write.value, &value, text, written.value);
+    }
     chain_.push_back(written);
   }
+}
+
+/// The sum of what the rule at hand has written to the member so far, and `step`.
+void RuleEvaluation::add_step(std::int64_t step, Written& written) {
+  constexpr std::size_t most = 256;  // each is compared with all before it
+  written.value_known = written.name_known && chain_.size() <= most;
+  if (!written.value_known) return;
+  std::int64_t before = 0;
+  for (const auto& earlier : chain_) {
+    if (!earlier.name_known) {
+      written.value_known = false;
+      return;
+    }
+    if (!equal_ignoring_case(earlier.name, written.name)) continue;
+    const auto* const end = earlier.value.data() + earlier.value.size();
+    const auto [rest, error] = std::from_chars(earlier.value.data(), end, before);
+    if (!earlier.value_known || error != std::errc{} || rest != end) {
+      written.value_known = false;
+      return;
+    }
+  }
+  char text[24];
+  const auto size = static_cast<std::size_t>(std::to_chars(text, text + sizeof(text), before + step).ptr - text);
+  written.value = scratch_->copy({text, size});
 }
 
 bool RuleEvaluation::expand(const TextTemplate& text, const Value* value, std::string_view transformed,

@@ -77,6 +77,7 @@ class RuleEvaluation {
   [[nodiscard]] Written written_name(const TextTemplate& name, const Value* value, std::string_view transformed);
   [[nodiscard]] bool may_choose(const CompiledTarget& target, const Written& written);
   void write(const CompiledLink& link, const Value& value, std::string_view text);
+  void add_step(std::int64_t step, Written& written);
   /// The template's text; false if it isn't known.
   [[nodiscard]] bool expand(const TextTemplate& text, const Value* value, std::string_view transformed,
                             std::string_view& result);

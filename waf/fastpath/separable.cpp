@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -79,8 +80,9 @@ namespace {
   }
 }
 
-/// Whether the action may change which rules run or how the body is parsed.
+/// Whether the action may change which rules run or how the body is parsed; skipAfter is looked at by itself.
 [[nodiscard]] bool steers(const Action& action) {
+  if (action.kind == ActionKind::allow) return true;
   if (action.kind != ActionKind::ctl) return false;
   constexpr std::array<std::string_view, 6> kHarmless = {
       "auditEngine=", "auditLogParts=",        "forceRequestBodyVariable=",
@@ -166,22 +168,82 @@ void add_writes(const Rule& rule, Disturbed& disturbed) {
   }
 }
 
-/// What matches of the plan's rules may change, and what rules that look at it may change in turn.
-[[nodiscard]] Disturbed disturbed_by(const RuleList& rules, const std::set<std::int64_t>& alarms) {
-  Disturbed disturbed;
-  for (const auto& rule : rules.rules) {
-    if (alarms.contains(rule.id)) add_writes(rule, disturbed);
+/// The rules of one phase that a skipAfter jumps over, as places in RuleList::rules: from the one behind it up to the marker.
+struct Jump {
+  std::size_t first = 0;
+  std::size_t end = 0;
+  int phase = 0;
+};
+
+[[nodiscard]] std::vector<Jump> jumps_of(const RuleList& rules, std::size_t place) {
+  std::vector<Jump> jumps;
+  const Rule& rule = rules.rules[place];
+  for (const Rule* link : links_of(rule)) {
+    for (const auto& action : link->actions) {
+      if (action.kind != ActionKind::skip_after) continue;
+      const auto behind = rules.rules.begin() + static_cast<std::ptrdiff_t>(place) + 1;
+      const auto marker = std::find_if(behind, rules.rules.end(), [&](const Rule& other) {
+        return other.kind == RuleKind::marker && other.marker == action.argument;
+      });
+      jumps.push_back({place + 1, static_cast<std::size_t>(marker - rules.rules.begin()), rule.phase});
+    }
   }
-  for (std::size_t before = 0; before != disturbed.size();) {
-    before = disturbed.size();
-    for (const auto& rule : rules.rules) {
+  return jumps;
+}
+
+/// What depends on whether the plan's rules match.
+struct Dependence {
+  Disturbed members;        ///< what their matches may change, and what rules that look at it may change in turn
+  std::vector<Jump> jumps;  ///< over rules that may not run because of it
+};
+
+[[nodiscard]] Dependence depends_on(const RuleList& rules, const std::set<std::int64_t>& alarms) {
+  Dependence result;
+  Disturbed& disturbed = result.members;
+  std::set<std::size_t> jumped;
+  const auto disturb = [&](std::size_t place) {
+    add_writes(rules.rules[place], disturbed);
+    if (!jumped.insert(place).second) return;
+    for (const Jump& jump : jumps_of(rules, place)) {
+      result.jumps.push_back(jump);
+      for (std::size_t over = jump.first; over < jump.end; ++over) {
+        if (rules.rules[over].phase == jump.phase) add_writes(rules.rules[over], disturbed);
+      }
+    }
+  };
+  for (std::size_t place = 0; place < rules.rules.size(); ++place) {
+    if (alarms.contains(rules.rules[place].id)) disturb(place);
+  }
+  for (std::size_t before = 0; before != disturbed.size() + jumped.size();) {
+    before = disturbed.size() + jumped.size();
+    for (std::size_t place = 0; place < rules.rules.size(); ++place) {
+      const auto& rule = rules.rules[place];
       const bool value_read = any_action(rule, [&](const Action& action) {
         return action.kind == ActionKind::setvar && reads_macro(action.argument, disturbed);
       });
-      if (value_read || reads(rule, disturbed)) add_writes(rule, disturbed);
+      if (reads(rule, disturbed)) {
+        disturb(place);
+      } else if (value_read) {
+        add_writes(rule, disturbed);
+      }
     }
   }
-  return disturbed;
+  return result;
+}
+
+/// Drops what is said to be skipped where the rule that skips it may itself be jumped over.
+void keep_certain_skips(const RuleList& rules, const std::vector<Jump>& jumps, std::vector<Plan::Skipped>& skipped) {
+  if (skipped.empty() || jumps.empty()) return;
+  std::map<std::int64_t, std::size_t> places;
+  for (std::size_t place = 0; place < rules.rules.size(); ++place) {
+    if (rules.rules[place].kind != RuleKind::marker) places.emplace(rules.rules[place].id, place);
+  }
+  std::erase_if(skipped, [&](const Plan::Skipped& rule) {
+    const auto by = places.at(rule.by);
+    return std::ranges::any_of(jumps, [&](const Jump& jump) {
+      return jump.phase == rules.rules[by].phase && jump.first <= by && by < jump.end && places.at(rule.id) >= jump.end;
+    });
+  });
 }
 
 /// The first condition looks at the message alone.
@@ -203,22 +265,9 @@ void add_writes(const Rule& rule, Disturbed& disturbed) {
 void find_separable(const RuleList& rules, Plan& plan) {
   std::set<std::int64_t> alarms;
   for (const auto& rule : plan.rules) alarms.insert(rule.id);
-  const Disturbed disturbed = disturbed_by(rules, alarms);
-  std::set<std::int64_t> steering;
-  for (const auto& rule : rules.rules) {
-    if (any_action(rule, [](const Action& action) { return action.kind == ActionKind::skip; })) {
-      plan.not_narrowable = "rule " + std::to_string(rule.id) + " skips a number of rules";
-      return;
-    }
-    if (!any_action(rule, steers)) continue;
-    if (alarms.contains(rule.id)) {
-      steering.insert(rule.id);
-    } else if (reads(rule, disturbed)) {
-      plan.not_narrowable =
-          "rule " + std::to_string(rule.id) + " steers others by ctl, and other rules decide whether it matches";
-      return;
-    }
-  }
+  const Dependence dependence = depends_on(rules, alarms);
+  const Disturbed& disturbed = dependence.members;
+
   std::set<std::int64_t> dependent;  // whose first condition may hold after all, or do something though it fails
   std::set<std::int64_t> unsteady;   // of which any condition may come out otherwise
   for (const auto& rule : rules.rules) {
@@ -227,7 +276,26 @@ void find_separable(const RuleList& rules, Plan& plan) {
     if (reads(rule, disturbed)) unsteady.insert(rule.id);
   }
   std::erase_if(plan.skipped, [&](const Plan::Skipped& rule) { return unsteady.contains(rule.by); });
+  keep_certain_skips(rules, dependence.jumps, plan.skipped);
   std::erase_if(plan.constant_failures, [&](std::int64_t id) { return dependent.contains(id); });
+
+  std::set<std::int64_t> idle;  // never do anything
+  idle.insert(plan.constant_failures.begin(), plan.constant_failures.end());
+  for (const auto& rule : plan.skipped) idle.insert(rule.id);
+  std::set<std::int64_t> steering;
+  for (const auto& rule : rules.rules) {
+    if (any_action(rule, [](const Action& action) { return action.kind == ActionKind::skip; })) {
+      plan.not_narrowable = "rule " + std::to_string(rule.id) + " skips a number of rules";
+      return;
+    }
+    if (idle.contains(rule.id) || !any_action(rule, steers)) continue;
+    if (alarms.contains(rule.id)) steering.insert(rule.id);
+    if (reads(rule, disturbed)) {
+      plan.not_narrowable =
+          "rule " + std::to_string(rule.id) + " steers others by ctl, and other rules decide whether it matches";
+      return;
+    }
+  }
   for (auto& rule : plan.rules) {
     rule.steers = steering.contains(rule.id);
     rule.separable = is_separable(rule);

@@ -30,6 +30,17 @@ void TxState::produce_with_prefix(std::string_view prefix, std::uint32_t produce
   prefixes_.emplace_back(lower_case(prefix), producer);
 }
 
+bool TxState::untouched(std::string_view prefix) const {
+  const auto beginning = lower_case(prefix);
+  const auto begins = [&](const auto& member) { return member.first.starts_with(beginning); };
+  const bool exists =
+      std::ranges::any_of(values_, [&](const auto& member) { return begins(member) && member.second != TxValue{}; });
+  const bool may_exist = std::ranges::any_of(prefixes_, [&](const auto& other) {
+    return other.first.starts_with(beginning) || beginning.starts_with(other.first);
+  });
+  return !exists && !may_exist && std::ranges::none_of(pinned_, begins);
+}
+
 void TxState::pin(std::string_view name, std::string text) { pinned_[lower_case(name)] = std::move(text); }
 
 void TxState::forget_captures() {

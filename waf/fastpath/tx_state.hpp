@@ -30,6 +30,8 @@ class TxState {
   void set(std::string_view name, TxValue value);
   /// A write by `producer` to a member whose name is known only so far as its beginning.
   void produce_with_prefix(std::string_view prefix, std::uint32_t producer);
+  /// Whether no member whose name begins with `prefix` can exist.
+  [[nodiscard]] bool untouched(std::string_view prefix) const;
   /// Forces a member: later writes do not change it (an overlay's paranoia level).
   void pin(std::string_view name, std::string text);
   /// Says that every write to the member, anywhere, is of an integer.

@@ -227,5 +227,25 @@ TEST(FastPath, ChecksMoreAtAHigherParanoiaLevelOfAnOverlay) {
   EXPECT_GT(strict.plan->rules.size(), base.built.plan->rules.size());
 }
 
+TEST(FastPath, CountsWhatEachNameIsMetWith) {
+  Pair pair(
+      "SecRule ARGS_NAMES \"@rx .\" \"id:1,phase:2,pass,nolog,setvar:'TX.met_%{MATCHED_VAR_NAME}=+1'\"\n"
+      "SecRule TX:/^met_.*/ \"@gt 1\" \"id:2,phase:2,deny,msg:'twice'\"\n");
+  EXPECT_TRUE(pair.clean(get("/?a=1&b=2&aa=3&=4")));
+  for (const auto* twice : {"/?a=1&b=2&a=1", "/?a=1&A=2", "/?%61=1&a=2", "/?a&a"}) {
+    EXPECT_FALSE(pair.clean(get(twice))) << twice;
+    EXPECT_TRUE(pair.fired()) << twice;
+  }
+}
+
+TEST(FastPath, DoesNotCountWhatAnotherRuleMayHaveWritten) {
+  Pair pair(
+      "SecRule ARGS:start \"@rx ^\\d+$\" \"id:1,phase:1,pass,nolog,setvar:'tx.met_%{ARGS.start}=%{MATCHED_VAR}'\"\n"
+      "SecRule ARGS_NAMES \"@rx .\" \"id:2,phase:2,pass,nolog,setvar:'TX.met_%{MATCHED_VAR}=+1'\"\n"
+      "SecRule TX:/^met_.*/ \"@eq 6\" \"id:3,phase:2,deny,msg:'six'\"\n");
+  EXPECT_FALSE(pair.clean(get("/?start=5&5=x")));
+  EXPECT_TRUE(pair.fired());
+}
+
 }  // namespace
 }  // namespace gatehouse::waf::fastpath

@@ -62,6 +62,45 @@ TEST(Fold, UnderstandsTwoWaysThatBothSkip) {
   EXPECT_EQ(plan.refusal, "");
 }
 
+/// A score that is set up by a rule with the tag "all" and added to by one with the tag "attack".
+const std::string kScore =
+    "SecAction \"id:2,phase:1,pass,nolog,tag:'all',setvar:tx.score=0,setvar:tx.step=5\"\n"
+    "SecRule ARGS \"@rx b\" \"id:3,phase:2,block,tag:'all',tag:'attack',setvar:tx.score=+%{tx.step}\"\n"
+    "SecRule &TX:step \"@eq 1\" \"id:4,phase:2,pass,nolog,tag:'all',setvar:tx.sum=+%{tx.score}\"\n"
+    "SecRule TX:sum \"@ge 5\" \"id:5,phase:2,deny,tag:'all'\"\n";
+
+TEST(Fold, AsksTheLibraryWhereARuleTakesOutWhatOthersDependOn) {
+  const auto plan =
+      fold_text("SecRule REQUEST_LINE \"@streq GET /\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveByTag=all\"\n" + kScore);
+  EXPECT_EQ(plan.refusal, "");
+  EXPECT_EQ(class_of(plan, 1), RuleClass::alarm);
+  EXPECT_FALSE(live(plan, 5)) << "the score is nothing where rule 1 does not match";
+}
+
+TEST(Fold, AsksTheLibraryWhereARuleLeavesAPhase) {
+  for (const std::string effect : {"allow", "skipAfter:END"}) {
+    const auto plan = fold_text("SecRule REMOTE_ADDR \"@ipMatch 10.0.0.0/8\" \"id:1,phase:2,pass,nolog," + effect +
+                                "\"\n" + kScore + "SecMarker END\n");
+    EXPECT_EQ(plan.refusal, "") << effect;
+    EXPECT_EQ(class_of(plan, 1), RuleClass::alarm) << effect;
+  }
+}
+
+TEST(Fold, ProvesRequestsForWhichRulesThatNothingDependsOnAreTakenOut) {
+  const auto plan = fold_text(
+      "SecRule REQUEST_URI \"@beginsWith /free\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveByTag=attack\"\n" + kScore);
+  EXPECT_EQ(plan.refusal, "");
+  EXPECT_EQ(class_of(plan, 1), RuleClass::benign);
+}
+
+TEST(Fold, SaysWhyWhenAskingTheLibraryDoesNotHelpEither) {
+  const auto plan = fold_text(
+      "SecRule REQUEST_URI \"@beginsWith /free\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveById=2\"\n"
+      "SecRule REMOTE_ADDR \"@unconditionalMatch\" \"id:2,phase:2,pass,nolog\"\n"
+      "SecAction \"id:3,phase:2,deny\"\n");
+  EXPECT_EQ(plan.refusal, "rule 3: always deny");
+}
+
 TEST(Fold, TakesAScoreInTheHeadForAnAlarmOfTheHeadAlone) {
   const auto plan = fold_text(
       "SecRule ARGS \"@rx a\" \"id:1,phase:2,pass,nolog,setvar:tx.score=+5,chain\"\n"

@@ -105,7 +105,7 @@ class RandomRules {
   }
   [[nodiscard]] std::string tx_target() { return pick({"TX:", "TX:", "TX:", "&TX:"}) + tx_name(); }
   [[nodiscard]] std::string targets(bool in_chain) {
-    if (one_in(5)) return pick({tx_target(), "TX:/^[uv]/", "TX:/^p_/", "&TX:/^p_/", "TX:/mode/"});
+    if (one_in(5)) return pick({tx_target(), "TX:/^[uv]/", "TX:/^p_/", "&TX:/^p_/", "TX:/mode/", "TX:/^c_/"});
     if (in_chain && one_in(2))
       return pick({"MATCHED_VAR", "MATCHED_VARS", "MATCHED_VARS_NAMES", "TX:0", "TX:1", "TX:/^p_/"});
     auto text = target();
@@ -156,6 +156,9 @@ class RandomRules {
     if (one_in(3)) text += "," + setvar();
     if (one_in(8)) text += "," + setvar();
     if (one_in(8)) text += ",setvar:tx." + pick({tx_name(), "n"}) + "=+1";
+    if (one_in(6))
+      text += ",setvar:'tx." + pick({"c_%{MATCHED_VAR_NAME}", "c_%{MATCHED_VAR}"}) + pick({"=+1'", "=-1'"});
+    if (one_in(3)) text += ",tag:'t'";
     if (one_in(12)) text += ",multiMatch";
     return text;
   }
@@ -171,6 +174,7 @@ class RandomRules {
                 pick({"deny", "pass,nolog", "pass,nolog", "pass", "block,nolog",
                       "pass,nolog,skipAfter:M" + std::to_string(below(2)), "pass,nolog,auditlog", "deny,nolog",
                       "pass,nolog,ctl:ruleRemoveById=" + std::to_string(10 + below(12)), "allow,nolog",
+                      "pass,nolog,ctl:ruleRemoveByTag=t", "pass,skipAfter:M" + std::to_string(below(2)),
                       "allow:phase,nolog"});
       } else {
         text += "t:none";

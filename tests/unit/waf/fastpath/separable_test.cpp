@@ -79,6 +79,37 @@ TEST(Separable, WhatNoAlarmCanChangeDoesNotStopIt) {
   EXPECT_EQ(pair.built.plan->not_narrowable, "");
 }
 
+TEST(Separable, AnAlarmThatEndsItsPhaseIsMarked) {
+  EXPECT_TRUE(rule(load("SecRule ARGS:a \"@rx b\" \"id:5,phase:1,log,allow:request\""), 5).steers);
+}
+
+TEST(Separable, ARuleThatIsNeverReachedSteersNothing) {
+  const std::string alarm = "SecRule ARGS:a \"@rx b\" \"id:5,phase:1,pass,log,capture\"\n";
+  const std::string steering = "SecRule TX:0 \"@streq b\" \"id:7,phase:1,pass,nolog,ctl:ruleRemoveByTag=x\"\n";
+  const std::string gate = "SecAction \"id:6,phase:1,pass,nolog,skipAfter:END\"\n";
+  EXPECT_NE(load(alarm + steering + "SecMarker END\n").built.plan->not_narrowable, "");
+  EXPECT_EQ(load(alarm + gate + steering + "SecMarker END\n").built.plan->not_narrowable, "");
+}
+
+TEST(Separable, ASkipThatAnAlarmJumpsOverIsNotCertain) {
+  const std::string gate = "SecAction \"id:6,phase:2,pass,nolog,skipAfter:END\"\n";
+  const std::string skipped = "SecRule ARGS:a \"@rx c\" \"id:7,phase:2,deny\"\nSecMarker END\n";
+  const auto alarm = [](const std::string& marker) {
+    return "SecRule ARGS:a \"@rx b\" \"id:5,phase:2,pass,log,skipAfter:" + marker + "\"\n";
+  };
+  const auto skips = [](const std::string& rules) { return load(rules).built.plan->skipped.size(); };
+  EXPECT_EQ(skips(alarm("BEFORE") + "SecMarker BEFORE\n" + gate + skipped), 1u);
+  EXPECT_EQ(skips(alarm("BETWEEN") + gate + "SecMarker BETWEEN\n" + skipped), 0u);
+}
+
+TEST(Separable, WhatAnAlarmJumpsOverMayNotHaveBeenSetUp) {
+  const std::string alarm = "SecRule ARGS:a \"@rx b\" \"id:5,phase:2,pass,log,skipAfter:SET\"\n";
+  const std::string set_up = "SecAction \"id:6,phase:2,pass,nolog,setvar:tx.level=3\"\nSecMarker SET\n";
+  const std::string failing = "SecRule TX:level \"!@eq 3\" \"id:7,phase:2,deny\"\n";
+  EXPECT_EQ(load(set_up + alarm + failing).built.plan->constant_failures.size(), 1u);
+  EXPECT_EQ(load(alarm + set_up + failing).built.plan->constant_failures.size(), 0u);
+}
+
 /// How many rules the library runs in phase 2 for a request of which only `kept` may match.
 [[nodiscard]] std::size_t left(const test::LoadedPair& pair, std::initializer_list<std::int64_t> kept) {
   Candidates candidates;
