@@ -9,6 +9,7 @@
 #include "tests/support/clean_traffic.hpp"
 #include "tests/support/waf_oracle.hpp"
 #include "waf/fastpath/fast_path.hpp"
+#include "waf/narrowed_rules.hpp"
 
 namespace gatehouse::waf {
 namespace {
@@ -81,6 +82,26 @@ void libmodsecurity(benchmark::State& state) {
   }
 }
 BENCHMARK(libmodsecurity);
+
+/// An attack through libmodsecurity, with every rule or with those that the fast path leaves.
+void attack(benchmark::State& state, bool narrowed) {
+  auto& [oracle, pair] = rules();
+  if (!pair.built.fast_path) return state.SkipWithError(pair.built.refusal.c_str());
+  fastpath::FastPath::Worker worker(pair.built.fast_path, 1);
+  const NarrowedRules narrower(pair.rules, *pair.built.plan);
+  test::WafRequest request = browser_get(false);
+  request.uri = "/item?id=1%20union%20select%20user%2Cpassword%20from%20users";
+  const test::RequestViews views(request);
+  for (auto _ : state) {
+    if (worker.check_request(views.input()).clean() || worker.candidates() == nullptr) {
+      return state.SkipWithError("nothing may be left out");
+    }
+    const auto set = narrowed ? narrower.narrow(*worker.candidates()) : pair.rules;
+    if (oracle.run(*set, views.input()).none()) return state.SkipWithError("the attack was not seen");
+  }
+}
+BENCHMARK_CAPTURE(attack, every_rule, false);
+BENCHMARK_CAPTURE(attack, narrowed, true);
 
 }  // namespace
 }  // namespace gatehouse::waf

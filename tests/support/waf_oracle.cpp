@@ -1,11 +1,17 @@
 #include "waf_oracle.hpp"
 
 #include <array>
+#include <memory>
+#include <optional>
+#include <set>
 #include <stdexcept>
 #include <vector>
 
 #include <modsecurity/rule_message.h>
 #include <modsecurity/transaction.h>
+
+#include "waf/fastpath/link_folding.hpp"
+#include "waf/fastpath/tx_state.hpp"
 
 namespace gatehouse::waf::test {
 namespace {
@@ -56,26 +62,6 @@ constexpr std::array scores{"anomaly_score",
                             "blocking_inbound_anomaly_score",
                             "detection_inbound_anomaly_score"};
 
-/// Findings::trace.
-[[nodiscard]] std::string trace_of(const modsecurity::Transaction& t, std::size_t logged, std::size_t writes) {
-  std::string text;
-  for (const auto& message : t.m_rulesMessages) {
-    text += std::to_string(message.m_ruleId) + " " + message.m_match + " | " + message.m_message + " | " +
-            message.m_data + " | " + message.m_reference + (message.m_isDisruptive ? " | disruptive\n" : "\n");
-  }
-  text += "disruptive " + std::to_string(t.m_it.disruptive) + " status " + std::to_string(t.m_it.status) + " logged " +
-          std::to_string(logged) + " stored " + std::to_string(writes) + "\n";
-  constexpr std::array others{"0", "1",  "2",   "level", "mode", "n",   "u",   "v",
-                              "w", "p_", "p_0", "p_1",   "p_2",  "p_a", "p_b", "p_ARGS:a"};
-  const auto show = [&](const char* name) {
-    const auto value = t.m_collections.m_tx_collection->resolveFirst(name);
-    if (value) text += std::string(name) + "=" + *value + "\n";
-  };
-  for (const char* name : scores) show(name);
-  for (const char* name : others) show(name);
-  return text;
-}
-
 }  // namespace
 
 struct Oracle::State {
@@ -90,19 +76,47 @@ struct Oracle::State {
 
   modsecurity::ModSecurity engine;
   std::size_t writes = 0;
+  std::set<std::string> members{"0",   "1",   "2",   "p_",       "p_0",      "p_1",
+                                "p_2", "p_a", "p_b", "p_ARGS:a", "c_ARGS:a", "c_a"};  // of TX, to show
   std::array<std::unique_ptr<CountingCollection>, 5> collections;
 };
 
 Oracle::Oracle() : state_(std::make_unique<State>()) {}
 Oracle::~Oracle() = default;
 modsecurity::ModSecurity& Oracle::engine() { return state_->engine; }
+void Oracle::watch(const std::string& member) { state_->members.insert(member); }
 
 struct Oracle::Run {
   Run(State& state, modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response);
 
+  /// Whether a rule of the phase that just ran stops the request.
+  [[nodiscard]] bool interrupted();
+  void respond(const ResponseInput& response);
+
   std::size_t logged = 0;
+  std::string interventions;
   modsecurity::Transaction t;
 };
+
+bool Oracle::Run::interrupted() {
+  modsecurity::ModSecurityIntervention order;
+  modsecurity::intervention::clean(&order);
+  if (!t.intervention(&order)) return false;
+  interventions += "intervention " + std::to_string(order.status);
+  modsecurity::intervention::free(&order);
+  return true;
+}
+
+void Oracle::Run::respond(const ResponseInput& response) {
+  for (const auto& header : response.headers) t.addResponseHeader(std::string(header.name), std::string(header.value));
+  t.processResponseHeaders(response.status, std::string(response.protocol));
+  if (interrupted()) return;
+  for (const auto segment : response.body.segments) {
+    t.appendResponseBody(reinterpret_cast<const unsigned char*>(segment.data()), segment.size());
+  }
+  t.processResponseBody();
+  static_cast<void>(interrupted());
+}
 
 Oracle::Run::Run(State& state, modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response)
     : t(&state.engine, &rules, &logged) {
@@ -120,20 +134,30 @@ Oracle::Run::Run(State& state, modsecurity::RulesSet& rules, const RequestInput&
                std::string(request.version).c_str());
   for (const auto& header : request.headers) t.addRequestHeader(std::string(header.name), std::string(header.value));
   t.processRequestHeaders();
-  for (const auto segment : request.body.segments) {
-    t.appendRequestBody(reinterpret_cast<const unsigned char*>(segment.data()), segment.size());
-  }
-  t.processRequestBody();
-  if (response != nullptr) {
-    for (const auto& header : response->headers)
-      t.addResponseHeader(std::string(header.name), std::string(header.value));
-    t.processResponseHeaders(response->status, std::string(response->protocol));
-    for (const auto segment : response->body.segments) {
-      t.appendResponseBody(reinterpret_cast<const unsigned char*>(segment.data()), segment.size());
+  if (!interrupted()) {
+    for (const auto segment : request.body.segments) {
+      t.appendRequestBody(reinterpret_cast<const unsigned char*>(segment.data()), segment.size());
     }
-    t.processResponseBody();
+    t.processRequestBody();
+    if (!interrupted() && response != nullptr) respond(*response);
   }
   t.processLogging();
+}
+
+/// Findings::trace.
+std::string Oracle::trace_of(const Run& run) const {
+  std::string text;
+  for (const auto& message : run.t.m_rulesMessages) {
+    text += std::to_string(message.m_ruleId) + " " + message.m_match + " | " + message.m_message + " | " +
+            message.m_data + " | " + message.m_reference + (message.m_isDisruptive ? " | disruptive\n" : "\n");
+  }
+  text +=
+      run.interventions + " logged " + std::to_string(run.logged) + " stored " + std::to_string(state_->writes) + "\n";
+  for (const std::string& name : state_->members) {
+    const auto value = run.t.m_collections.m_tx_collection->resolveFirst(name);
+    if (value) text += name + "=" + *value + "\n";
+  }
+  return text;
 }
 
 Findings Oracle::run(modsecurity::RulesSet& rules, const RequestInput& request, const ResponseInput* response) {
@@ -141,14 +165,14 @@ Findings Oracle::run(modsecurity::RulesSet& rules, const RequestInput& request, 
   const auto& t = run.t;
   Findings findings;
   for (const auto& message : t.m_rulesMessages) findings.what += " rule " + std::to_string(message.m_ruleId);
-  if (t.m_it.disruptive != 0) findings.what += " intervention";
+  if (!run.interventions.empty()) findings.what += " intervention";
   if (run.logged != 0) findings.what += " logged";
   if (state_->writes != 0) findings.what += " stored";
   for (const char* score : scores) {
     const auto value = t.m_collections.m_tx_collection->resolveFirst(score);
     if (value && *value != "0") findings.what += " " + std::string(score) + "=" + *value;
   }
-  findings.trace = trace_of(t, run.logged, state_->writes);
+  findings.trace = trace_of(run);
   return findings;
 }
 
@@ -159,6 +183,18 @@ LoadedPair load_pair(Oracle& oracle, const std::string& text, const std::string&
   const std::vector<fastpath::RuleSource> sources{{name, text}};
   pair.understood = fastpath::understand(sources, *pair.rules, oracle.engine());
   pair.built = fastpath::build(pair.understood, overlay);
+  const auto add_members = [&](const fastpath::Rule& rule) {
+    for (const auto& action : rule.actions) {
+      const auto set =
+          action.kind == fastpath::ActionKind::setvar ? fastpath::parse_setvar(action.argument) : std::nullopt;
+      const auto name = set ? fastpath::constant_text(set->name) : std::nullopt;
+      if (name) oracle.watch(*name);
+    }
+  };
+  for (const auto& rule : pair.understood.rules.rules) {
+    add_members(rule);
+    for (const auto& link : rule.chain) add_members(link);
+  }
   return pair;
 }
 

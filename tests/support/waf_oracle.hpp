@@ -30,13 +30,17 @@ class Oracle {
 
   [[nodiscard]] modsecurity::ModSecurity& engine();
 
-  /// Runs every phase over the request, and over the response if one is given.
+  /// Findings::trace shows this member of TX from now on.
+  void watch(const std::string& member);
+
+  /// Runs every phase over the request, and over the response if one is given, up to an intervention, and the logging phase.
   [[nodiscard]] Findings run(modsecurity::RulesSet& rules, const RequestInput& request,
                              const ResponseInput* response = nullptr);
 
  private:
   struct State;
   struct Run;
+  [[nodiscard]] std::string trace_of(const Run& run) const;
   std::unique_ptr<State> state_;
 };
 

@@ -226,6 +226,7 @@ class Folder {
     if (!effects.alarm.empty()) return refuse(rule, "always " + effects.alarm);
     if (const auto why = setvar_alarm(rule, reach == Reach::certain); !why.empty())
       return refuse(rule, "always " + why);
+    note_constant(rule, effects, reach);
     run_setvars(rule, reach, 1);
     apply(rule, effects, reach, true);
     verdict(rule, reach == Reach::certain ? RuleClass::folded : RuleClass::benign, "SecAction");
@@ -315,6 +316,7 @@ class Folder {
               bool possible, bool always, const std::vector<std::size_t>& matching, Reach reach) {
     const bool captures = std::ranges::any_of(live.links, [](const Link& link) { return link.capture; });
     if (always && possible && !captures) {
+      if (links.size() == 1) note_constant(rule, effects, reach);
       for (std::size_t i = 0; i < live.links.size(); ++i) run_setvars(*links[i], reach, matching[i]);
       matched_vars_clean_ = false;
       apply(rule, effects, reach, true);
@@ -336,6 +338,42 @@ class Folder {
     const std::string note = possible ? "no visible effect" : "its chain never holds";
     produce(std::move(live));
     verdict(rule, RuleClass::benign, note);
+  }
+
+  /// Notes a rule that always holds, if all it does is to write constants and to skip. `state_` is as before it.
+  void note_constant(const Rule& rule, const Effects& effects, Reach reach) {
+    if (reach == Reach::possible || rule.multi_match || rule.capture || logs(rule, rules_)) return;
+    Plan::Constant constant{.id = rule.id, .writes = {}, .skips_to = {}};
+    for (const auto& action : rule.actions) {
+      switch (action.kind) {
+        case ActionKind::id:
+        case ActionKind::log:
+        case ActionKind::audit_log:
+        case ActionKind::logdata:
+        case ActionKind::maturity:
+        case ActionKind::msg:
+        case ActionKind::no_audit_log:
+        case ActionKind::no_log:
+        case ActionKind::pass:
+        case ActionKind::phase:
+        case ActionKind::rev:
+        case ActionKind::skip_after:
+        case ActionKind::tag:
+        case ActionKind::ver: continue;
+        case ActionKind::setvar: break;
+        default: return;
+      }
+      const auto set = parse_setvar(action.argument);
+      const auto name = set ? constant_text(fold_template(set->name, state_, {})) : std::nullopt;
+      const auto value = set ? constant_text(fold_template(set->value, state_, {})) : std::nullopt;
+      const bool sets = set && set->operation == SetVar::Operation::set && set->collection == VariableKind::tx;
+      // What a later one of its setvars makes of an earlier one's member is not followed.
+      if (!sets || !name || !value || (!constant.writes.empty() && holds_macro(action.argument))) return;
+      constant.writes.emplace_back(*name, *value);
+    }
+    if (effects.skip_after.size() > 1) return;
+    if (!effects.skip_after.empty()) constant.skips_to = effects.skip_after.front();
+    plan_.constants.push_back(std::move(constant));
   }
 
   /// Notes what the links of a rule may write, for the rules that look at it.

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "waf/fastpath/ir.hpp"
@@ -109,8 +111,17 @@ struct Plan {
     std::int64_t by = 0;
   };
   std::vector<Skipped> skipped;
-  std::string not_narrowable;  ///< not empty: no rule may be left out of a request that is not clean, and why
-  std::string refusal;         ///< not empty: no request can be proven clean, and why
+  /// A rule that holds for every request, whatever others did, and does nothing but write these TX members and skip to a marker.
+  struct Constant {
+    std::int64_t id = 0;
+    std::vector<std::pair<std::string, std::string>> writes;  ///< names and values, in the rule's order
+    std::string skips_to;                                     ///< empty: nowhere
+  };
+  std::vector<Constant> constants;
+  std::map<std::int64_t, std::vector<std::string>> jumps;  ///< markers that a match of the rule skips to
+  std::vector<std::int64_t> observers;  ///< rules that may see what an earlier one left in MATCHED_VARS and its like
+  std::string not_narrowable;           ///< not empty: no rule may be left out of a request that is not clean, and why
+  std::string refusal;                  ///< not empty: no request can be proven clean, and why
 };
 
 }  // namespace gatehouse::waf::fastpath

@@ -246,6 +246,39 @@ void keep_certain_skips(const RuleList& rules, const std::vector<Jump>& jumps, s
   });
 }
 
+/// Whether the rule may see what an earlier one left in the MATCHED_ variables; where it matches, it has overwritten the single ones.
+[[nodiscard]] bool observes_matched(const Rule& rule) {
+  const auto of_all = [](VariableKind kind) {
+    return kind == VariableKind::matched_vars || kind == VariableKind::matched_vars_names;
+  };
+  const auto of_any = [&](VariableKind kind) {
+    return of_all(kind) || kind == VariableKind::matched_var || kind == VariableKind::matched_var_name;
+  };
+  const auto in_text = [](std::string_view text, auto test) {
+    if (!holds_macro(text)) return false;
+    const auto parsed = parse_template(text);
+    return !parsed ||
+           std::ranges::any_of(*parsed, [&](const auto& piece) { return piece.is_macro && test(piece.kind); });
+  };
+  for (const Rule* link : links_of(rule)) {
+    const bool first = link == &rule;
+    const auto seen = [&](VariableKind kind) { return first ? of_any(kind) : of_all(kind); };
+    if (std::ranges::any_of(link->variables, [&](const Variable& target) {
+          return seen(target.kind) || target.selector == SelectorKind::macro;
+        })) {
+      return true;
+    }
+    if (link->op && in_text(link->op->parameter, seen)) return true;
+    const bool unconditional = rule.kind == RuleKind::action;
+    if (std::ranges::any_of(link->actions, [&](const Action& action) {
+          return unconditional ? in_text(action.argument, of_any) : in_text(action.argument, of_all);
+        })) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// The first condition looks at the message alone.
 [[nodiscard]] bool is_separable(const LiveRule& rule) {
   if (rule.may_not_run || rule.phase > 2) return false;
@@ -278,6 +311,23 @@ void find_separable(const RuleList& rules, Plan& plan) {
   std::erase_if(plan.skipped, [&](const Plan::Skipped& rule) { return unsteady.contains(rule.by); });
   keep_certain_skips(rules, dependence.jumps, plan.skipped);
   std::erase_if(plan.constant_failures, [&](std::int64_t id) { return dependent.contains(id); });
+
+  std::set<std::int64_t> varying;  // whose writes may be others
+  for (const auto& rule : rules.rules) {
+    if (rule.kind != RuleKind::marker && observes_matched(rule)) plan.observers.push_back(rule.id);
+    for (const Rule* link : links_of(rule)) {
+      for (const auto& action : link->actions) {
+        if (action.kind == ActionKind::skip_after) plan.jumps[rule.id].push_back(action.argument);
+      }
+    }
+    if (any_action(rule, [&](const Action& action) {
+          return action.kind == ActionKind::setvar && reads_macro(action.argument, disturbed);
+        })) {
+      varying.insert(rule.id);
+    }
+  }
+  std::erase_if(plan.constants,
+                [&](const auto& rule) { return unsteady.contains(rule.id) || varying.contains(rule.id); });
 
   std::set<std::int64_t> idle;  // never do anything
   idle.insert(plan.constant_failures.begin(), plan.constant_failures.end());
