@@ -1,31 +1,54 @@
 #include "proxy/io/reactor.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <exception>
 #include <system_error>
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 namespace gatehouse::io {
+namespace {
+
+// A watch is heard after one to two of these.
+constexpr Milliseconds kRegistrationInterval{5};
+
+}  // namespace
 
 // ---- Descriptor ----
 
-Descriptor::Descriptor(Reactor& reactor, int fd) : reactor_(reactor), fd_(fd) { reactor_.add(*this); }
+Descriptor::Descriptor(Reactor& reactor, int fd, Registration registration)
+    : readable(registration == Registration::when_waited_for), reactor_(reactor), fd_(fd) {
+  if (registration == Registration::at_once) reactor_.add(*this);
+}
 
 Descriptor::~Descriptor() { reactor_.forget(*this); }
 
-void Descriptor::wait_read(Operation& operation, TimePoint deadline) {
-  read_.waiting = &operation;
-  reactor_.arm(read_, deadline);
+void Descriptor::poll_readable() noexcept {
+  pollfd asked{.fd = fd_, .events = POLLIN | POLLRDHUP, .revents = 0};
+  if (::poll(&asked, 1, 0) < 0) return;  // a read will say what is wrong
+  readable = asked.revents != 0;
+  peer_closed = (asked.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-void Descriptor::wait_write(Operation& operation, TimePoint deadline) {
-  write_.waiting = &operation;
-  reactor_.arm(write_, deadline);
+void Descriptor::await_events(Operation& operation, TimePoint deadline, Direction& direction) {
+  if (operation.canceled && operation.waiter) return;  // refused when it waited for the other direction
+  direction.waiting = &operation;
+  reactor_.arm(direction, deadline);
+  if (registered_) return;
+  if (!operation.waiter) {
+    reactor_.add_later(*this);
+  } else if (!reactor_.try_add(*this)) {
+    cancel();
+  }
 }
+
+void Descriptor::wait_read(Operation& operation, TimePoint deadline) { await_events(operation, deadline, read_); }
+void Descriptor::wait_write(Operation& operation, TimePoint deadline) { await_events(operation, deadline, write_); }
 
 void Descriptor::extend_read(TimePoint deadline) { reactor_.arm(read_, deadline); }
 void Descriptor::extend_write(TimePoint deadline) { reactor_.arm(write_, deadline); }
@@ -149,14 +172,68 @@ void Reactor::add(Descriptor& descriptor) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = &descriptor;
+  // What is there already is told of as an edge.
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor.fd_, &event) != 0) {
     throw std::system_error(errno, std::generic_category(), "epoll_ctl");
   }
+  descriptor.registered_ = true;
+  take_out(descriptor);
+}
+
+bool Reactor::try_add(Descriptor& descriptor) noexcept {
+  try {
+    add(descriptor);
+    return true;
+  } catch (const std::exception& error) {
+    if (on_bug_) on_bug_(error.what());
+    return false;
+  }
+}
+
+void Reactor::add_later(Descriptor& descriptor) {
+  if (descriptor.place_ != Descriptor::kNowhere) return;
+  if (unregistered_[0].empty() && unregistered_[1].empty()) interval_end_ = now_ + kRegistrationInterval;
+  auto& younger = unregistered_[younger_];
+  descriptor.place_ = static_cast<std::uint32_t>(younger.size() * 2 + younger_);
+  younger.push_back(&descriptor);
+}
+
+void Reactor::take_out(Descriptor& descriptor) noexcept {
+  const std::uint32_t place = std::exchange(descriptor.place_, Descriptor::kNowhere);
+  if (place == Descriptor::kNowhere) return;
+  auto& list = unregistered_[place % 2];
+  list[place / 2] = list.back();
+  if (list[place / 2] != &descriptor) list[place / 2]->place_ = place;
+  list.pop_back();
+}
+
+// A watch that is cancelled because epoll refuses its descriptor may destroy others, so the list is asked again each time.
+void Reactor::add_overdue() {
+  if ((unregistered_[0].empty() && unregistered_[1].empty()) || now_ < interval_end_) return;
+  auto& older = unregistered_[1 - younger_];
+  while (!older.empty()) {
+    Descriptor& descriptor = *older.back();
+    if (try_add(descriptor)) continue;
+    take_out(descriptor);
+    descriptor.cancel();
+  }
+  younger_ = 1 - younger_;
+  interval_end_ = now_ + kRegistrationInterval;
+}
+
+int Reactor::epoll_timeout() const noexcept {
+  if (!ready_.empty()) return 0;
+  const auto wait = static_cast<int>(wheel_.next_wait(now_).count());
+  if (unregistered_[0].empty() && unregistered_[1].empty()) return wait;
+  constexpr auto most = static_cast<int>(kRegistrationInterval / Milliseconds(1));
+  return wait < 0 ? most : std::min(wait, most);
 }
 
 void Reactor::forget(Descriptor& descriptor) noexcept {
   // Closing is not enough: while another thread starts a process (the rules' check of a reload), that process holds every descriptor
   // until it runs its program, and the kernel would go on to report this one, by the address of an object that is gone.
+  take_out(descriptor);
+  if (!descriptor.registered_) return;
   epoll_event none{};
   [[maybe_unused]] const int taken_out = ::epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor.fd_, &none);
   assert(taken_out == 0 && "a Descriptor goes before what it describes is closed");
@@ -215,8 +292,8 @@ void Reactor::spawn(Task<void> task) { run_root(*this, std::move(task)); }
 void Reactor::run() {
   while (!stopping_.load(std::memory_order_acquire)) {
     run_ready();
-    const int wait = ready_.empty() ? static_cast<int>(wheel_.next_wait(now_).count()) : 0;
-    event_count_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), wait);
+    add_overdue();
+    event_count_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), epoll_timeout());
     ++rounds_;
     read_clock();
     if (event_count_ < 0) event_count_ = 0;  // EINTR

@@ -33,12 +33,21 @@ struct Operation {
   bool canceled = false;  ///< cancel() was called
 };
 
-/// Registration of one file descriptor with a reactor, for reading and writing at once, edge-triggered. Readiness is
-/// remembered, so that a system call is made only when it can succeed. Stays at its address; owns no descriptor, which
-/// must be closed after it is gone: another one may be open on the same file, and epoll would go on to tell of it.
+/// When a descriptor is registered with epoll.
+enum class Registration : std::uint8_t {
+  at_once,
+  /// When something waits for it; for a watch alone, some milliseconds later. A connection that brings its request along and ends with
+  /// the answer is never registered.
+  when_waited_for,
+};
+
+/// One file descriptor's place with a reactor, for reading and writing at once, edge-triggered. Readiness is remembered, so that a
+/// system call is made only when it can succeed. Stays at its address; owns no descriptor, which must be closed after it is
+/// gone: another one may be open on the same file, and epoll would go on to tell of it.
 class Descriptor {
  public:
-  Descriptor(Reactor& reactor, int fd);
+  /// Throws std::system_error when epoll refuses the descriptor at once; if it does so later, what waits is cancelled.
+  Descriptor(Reactor& reactor, int fd, Registration registration = Registration::at_once);
   ~Descriptor();
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
@@ -57,10 +66,16 @@ class Descriptor {
   /// Takes a waiting operation out without ending it, if it is the one that waits.
   void forget_read(const Operation& operation) noexcept;
 
+  /// Whether something can be read, or the end was reached. Asks the kernel where no event could have told.
+  [[nodiscard]] bool ask_readable() noexcept {
+    if (readable && !registered_) poll_readable();
+    return readable;
+  }
+
   [[nodiscard]] Reactor& reactor() const noexcept { return reactor_; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
-  bool readable = false;     ///< an edge was seen and no call has drained it since
+  bool readable;             ///< an edge was seen, or nothing was asked yet, and no call has drained it since
   bool writable = true;      ///< assumed until a call says otherwise
   bool peer_closed = false;  ///< EPOLLRDHUP, EPOLLHUP or EPOLLERR was seen: reads will end without another edge
 
@@ -71,14 +86,20 @@ class Descriptor {
     Descriptor& owner;
     Operation* waiting = nullptr;
   };
+  static constexpr std::uint32_t kNowhere = UINT32_MAX;
+
   void on_events(std::uint32_t events);
+  void poll_readable() noexcept;
+  void await_events(Operation& operation, TimePoint deadline, Direction& direction);
   Operation* take(Direction& direction) noexcept;
   void finish(Direction& direction);
   static void cancel(Reactor& reactor, Operation* operation);
   static void expire(Timer& timer);
 
+  bool registered_ = false;
   Reactor& reactor_;
   int fd_;
+  std::uint32_t place_ = kNowhere;  ///< in one of Reactor::unregistered_
   Direction read_{*this};
   Direction write_{*this};
 };
@@ -127,6 +148,11 @@ class Reactor {
   struct Root;
   static Root run_root(Reactor& reactor, Task<void> task);
   void add(Descriptor& descriptor);
+  [[nodiscard]] bool try_add(Descriptor& descriptor) noexcept;
+  void add_later(Descriptor& descriptor);
+  void take_out(Descriptor& descriptor) noexcept;
+  void add_overdue();
+  [[nodiscard]] int epoll_timeout() const noexcept;
   void forget(Descriptor& descriptor) noexcept;
   void read_clock() noexcept;
   void run_posted();
@@ -142,6 +168,11 @@ class Reactor {
   std::array<epoll_event, 512> events_{};
   int event_count_ = 0;
   int event_index_ = 0;
+  /// Watched descriptors that epoll does not know yet, those of this interval and of the one before: the older ones are registered at
+  /// its end.
+  std::array<std::vector<Descriptor*>, 2> unregistered_;
+  std::uint32_t younger_ = 0;
+  TimePoint interval_end_;
   std::vector<std::coroutine_handle<>> ready_, resuming_;
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;

@@ -9,9 +9,9 @@
 
 namespace gatehouse::io {
 
-Socket::Socket(Reactor& reactor, int fd) : fd_(fd) {
+Socket::Socket(Reactor& reactor, int fd, Registration registration) : fd_(fd) {
   try {
-    descriptor_ = std::make_unique<Descriptor>(reactor, fd);
+    descriptor_ = std::make_unique<Descriptor>(reactor, fd, registration);
   } catch (...) {
     ::close(std::exchange(fd_, -1));
     throw;

@@ -16,7 +16,7 @@ class Socket {
  public:
   Socket() = default;
   /// Takes the non-blocking descriptor `fd`. Throws std::system_error when epoll refuses it.
-  Socket(Reactor& reactor, int fd);
+  Socket(Reactor& reactor, int fd, Registration registration = Registration::at_once);
   ~Socket() { close(); }
   Socket(Socket&& other) noexcept : descriptor_(std::move(other.descriptor_)), fd_(std::exchange(other.fd_, -1)) {}
   Socket& operator=(Socket&& other) noexcept;
@@ -77,7 +77,7 @@ struct SocketOperation : Operation {
 struct WaitReadable : SocketOperation<WaitReadable> {
   WaitReadable(Socket& socket_, Milliseconds timeout_) noexcept : SocketOperation(socket_, timeout_) {}
   bool try_once() { return true; }
-  bool try_now() const { return socket.descriptor().readable; }
+  bool try_now() const { return socket.descriptor().ask_readable(); }
   void await_suspend(std::coroutine_handle<> coroutine) {
     waiter = coroutine;
     socket.descriptor().wait_read(*this, deadline());

@@ -213,7 +213,7 @@ void EventThread::Impl::take(int fd, const sockaddr_storage& peer, socklen_t pee
   }
   std::optional<io::Socket> socket;
   try {
-    socket.emplace(reactor, fd);  // closes the descriptor if epoll refuses it
+    socket.emplace(reactor, fd, io::Registration::when_waited_for);
   } catch (const std::exception& error) {
     state.generation->shared->error_log->log(LogLevel::alert, info.number, "{}", error.what());
     state.metrics.connections_dropped.add();

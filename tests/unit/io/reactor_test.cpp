@@ -1,5 +1,6 @@
 #include "proxy/io/reactor.hpp"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <stdexcept>
@@ -241,6 +242,112 @@ TEST(Descriptor, AnOperationInBothDirectionsIsCancelledOnce) {
     loop.run();
     EXPECT_EQ(resumptions, 1);
   }
+}
+
+// ---- descriptors that are registered when something waits
+
+TEST(LateRegistration, AsksTheKernelWhileNoEventCouldTell) {
+  Loop loop;
+  SocketPair quiet;
+  SocketPair spoken;
+  spoken.write();
+  SocketPair gone;
+  ::shutdown(gone.fds[1], SHUT_RDWR);
+  const auto asked = [&](const SocketPair& pair) {
+    Descriptor descriptor(loop.reactor, pair.fds[0], Registration::when_waited_for);
+    EXPECT_TRUE(descriptor.readable) << "nothing is known yet, so a read is worth a try";
+    const bool readable = descriptor.ask_readable();
+    EXPECT_EQ(descriptor.readable, readable);
+    return std::pair(readable, descriptor.peer_closed);
+  };
+  EXPECT_EQ(asked(quiet), std::pair(false, false));
+  EXPECT_EQ(asked(spoken), std::pair(true, false));
+  EXPECT_EQ(asked(gone), std::pair(true, true));
+}
+
+struct WaitOnce : Operation {
+  explicit WaitOnce(Descriptor& descriptor_) : Operation([](Operation&) { return true; }), descriptor(descriptor_) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    waiter = coroutine;
+    descriptor.wait_read(*this, TimePoint::max());
+  }
+  void await_resume() const noexcept {}
+  Descriptor& descriptor;
+};
+
+Task<void> wait_once(Loop& loop, Descriptor& descriptor, int& heard) {
+  WaitOnce waiting(descriptor);
+  co_await waiting;
+  EXPECT_TRUE(descriptor.readable);
+  ++heard;
+  loop.stop();
+}
+
+TEST(LateRegistration, AnOperationHearsOfWhatCameBeforeAndAfterIt) {
+  for (const bool before : {true, false}) {
+    Loop loop;
+    SocketPair pair;
+    if (before) pair.write();
+    Descriptor descriptor(loop.reactor, pair.fds[0], Registration::when_waited_for);
+    descriptor.readable = false;  // a read has drained it
+    int heard = 0;
+    loop.reactor.spawn(wait_once(loop, descriptor, heard));
+    if (!before) loop.reactor.post([&] { pair.write(); });
+    loop.run();
+    EXPECT_EQ(heard, 1) << before;
+  }
+}
+
+// Watches for the peer's end alone, as a connection does whose request is with an upstream.
+struct LateWatch : Operation {
+  LateWatch(Reactor& reactor, int fd, std::function<void()> then_)
+      : Operation([](Operation& self) {
+          static_cast<LateWatch&>(self).then();
+          return false;
+        }),
+        then(std::move(then_)),
+        descriptor(reactor, fd, Registration::when_waited_for) {
+    descriptor.wait_read(*this, TimePoint::max());
+  }
+  std::function<void()> then;
+  Descriptor descriptor;
+};
+
+TEST(LateRegistration, AWatchHearsSomeMillisecondsLater) {
+  Loop loop;
+  constexpr std::size_t kCount = 5;
+  std::array<SocketPair, kCount> pairs;
+  std::array<std::unique_ptr<LateWatch>, kCount> watches;
+  std::array<int, kCount> heard{};
+  for (std::size_t i = 0; i < kCount; ++i) {
+    watches[i] = std::make_unique<LateWatch>(loop.reactor, pairs[i].fds[0], [&, i] {
+      ++heard[i];
+      if (std::count(heard.begin(), heard.end(), 0) == 2) loop.stop();
+    });
+    ::shutdown(pairs[i].fds[1], SHUT_WR);
+  }
+  watches[0] = nullptr;  // from the list's beginning, so that another takes its place,
+  watches[4] = nullptr;  // and from its end
+  loop.run();
+  EXPECT_THAT(heard, ElementsAre(0, 1, 1, 1, 0));
+  for (const std::size_t i : {1, 2, 3}) EXPECT_TRUE(watches[i]->descriptor.peer_closed);
+}
+
+Task<void> stop_after(Loop& loop, milliseconds pause) {
+  auto sleep = loop.reactor.sleep_until(loop.reactor.now() + pause);
+  co_await sleep;
+  loop.stop();
+}
+
+TEST(LateRegistration, AWatchThatIsGoneByThenIsNeverRegistered) {
+  Loop loop;
+  SocketPair pair;
+  auto watch = std::make_unique<LateWatch>(loop.reactor, pair.fds[0], [] { ADD_FAILURE() << "it was gone"; });
+  pair.write();
+  loop.reactor.post([&] { watch = nullptr; });
+  loop.reactor.spawn(stop_after(loop, milliseconds(30)));
+  loop.run();
 }
 
 }  // namespace
