@@ -81,6 +81,7 @@ struct Entry {
   Fate fate = Fate::runs;
   std::size_t index = 0;              ///< separable: of Plan::rules
   bool observes = false;              ///< sees what earlier rules left in the matched variables
+  bool recalls = false;               ///< tells the places of all earlier matches
   std::string marker;                 ///< marker: its name
   std::vector<std::string> jumps_to;  ///< markers that its match skips to
   fastpath::Plan::Constant constant;  ///< constant: what it does
@@ -160,6 +161,7 @@ struct NarrowedRules::State {
   std::array<std::vector<Entry>, kPhases.size()> reduced;
   std::shared_ptr<Rule> failing = std::make_shared<Failing>();
   bool observed_later = false;  ///< by a rule of a later phase
+  bool recalled_later = false;
   std::mutex mutex;
   std::vector<std::unique_ptr<RulesSet>> kept;
 
@@ -201,8 +203,9 @@ struct NarrowedRules::State {
     }
   }
 
-  /// The same with constants written at once. Returns false where a rule would see that these left nothing in the matched variables.
+  /// The same with constants written at once. Returns false where a rule would see that these did not match one by one.
   [[nodiscard]] bool fill_reduced(RulesSet& set, const fastpath::Candidates& candidates) const {
+    bool left_out = false;                  // a match that is known
     bool otherwise = false;                 // the matched variables may hold something else than they would
     std::vector<const std::string*> jumps;  // markers that a rule may have skipped to
     for (std::size_t number = 0; number < kPhases.size(); ++number) {
@@ -214,19 +217,19 @@ struct NarrowedRules::State {
         } else if (entry.fate == Fate::constant) {
           phase.forget_left_out();
           if (entry.rule) phase.add(entry.rule);
-          otherwise = true;
+          left_out = otherwise = true;
         } else if (entry.fate == Fate::marker) {
           const auto named = [&](const std::string* jump) { return *jump == entry.marker; };
           if (std::erase_if(jumps, named) > 0) phase.add(entry.rule);
         } else {
-          if (entry.observes && otherwise) return false;
+          if ((entry.observes && otherwise) || (entry.recalls && left_out)) return false;
           phase.add(entry.rule);
           for (const std::string& marker : entry.jumps_to) jumps.push_back(&marker);
         }
       }
       phase.settle();
     }
-    return !otherwise || !observed_later;
+    return !(otherwise && observed_later) && !(left_out && recalled_later);
   }
 };
 
@@ -246,6 +249,7 @@ NarrowedRules::NarrowedRules(std::shared_ptr<RulesSet> rules, const fastpath::Pl
   }
   for (const auto& rule : plan.constants) known.emplace(rule.id, Known{Fate::constant, 0, &rule});
   const std::set<std::int64_t> observers(plan.observers.begin(), plan.observers.end());
+  const std::set<std::int64_t> recallers(plan.recallers.begin(), plan.recallers.end());
   for (std::size_t phase = 0; phase < kPhases.size(); ++phase) {
     auto& entries = state_->entries.at(phase);
     for (const auto& rule : state_->rules_of(*state_->rules, phase)) {
@@ -261,6 +265,7 @@ NarrowedRules::NarrowedRules(std::shared_ptr<RulesSet> rules, const fastpath::Pl
           if (found->second.constant != nullptr) entry.constant = *found->second.constant;
         }
         entry.observes = observers.contains(named->m_ruleId);
+        entry.recalls = recallers.contains(named->m_ruleId);
         const auto jumps = plan.jumps.find(named->m_ruleId);
         if (jumps != plan.jumps.end()) entry.jumps_to = jumps->second;
       }
@@ -271,7 +276,9 @@ NarrowedRules::NarrowedRules(std::shared_ptr<RulesSet> rules, const fastpath::Pl
     state_->reduced.at(phase) = with_writing_rules(entries);
   }
   for (const auto& verdict : plan.verdicts) {
-    if (verdict.phase > 2 && observers.contains(verdict.id)) state_->observed_later = true;
+    if (verdict.phase <= 2) continue;
+    state_->observed_later = state_->observed_later || observers.contains(verdict.id);
+    state_->recalled_later = state_->recalled_later || recallers.contains(verdict.id);
   }
 }
 

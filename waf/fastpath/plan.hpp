@@ -120,8 +120,11 @@ struct Plan {
   std::vector<Constant> constants;
   std::map<std::int64_t, std::vector<std::string>> jumps;  ///< markers that a match of the rule skips to
   std::vector<std::int64_t> observers;  ///< rules that may see what an earlier one left in MATCHED_VARS and its like
-  std::string not_narrowable;           ///< not empty: no rule may be left out of a request that is not clean, and why
-  std::string refusal;                  ///< not empty: no request can be proven clean, and why
+  /// Rules with a condition on MATCHED_VAR or MATCHED_VAR_NAME: their messages tell the places of all matches since the request began,
+  /// because the library's AnchoredVariable keeps each.
+  std::vector<std::int64_t> recallers;
+  std::string not_narrowable;  ///< not empty: no rule may be left out of a request that is not clean, and why
+  std::string refusal;         ///< not empty: no request can be proven clean, and why
 };
 
 }  // namespace gatehouse::waf::fastpath

@@ -279,6 +279,16 @@ void keep_certain_skips(const RuleList& rules, const std::vector<Jump>& jumps, s
   return false;
 }
 
+/// Whether some condition looks at MATCHED_VAR or MATCHED_VAR_NAME.
+[[nodiscard]] bool recalls_matches(const Rule& rule) {
+  return std::ranges::any_of(links_of(rule), [](const Rule* link) {
+    return std::ranges::any_of(link->variables, [](const Variable& target) {
+      return target.kind == VariableKind::matched_var || target.kind == VariableKind::matched_var_name ||
+             target.selector == SelectorKind::macro;
+    });
+  });
+}
+
 /// The first condition looks at the message alone.
 [[nodiscard]] bool is_separable(const LiveRule& rule) {
   if (rule.may_not_run || rule.phase > 2) return false;
@@ -315,6 +325,7 @@ void find_separable(const RuleList& rules, Plan& plan) {
   std::set<std::int64_t> varying;  // whose writes may be others
   for (const auto& rule : rules.rules) {
     if (rule.kind != RuleKind::marker && observes_matched(rule)) plan.observers.push_back(rule.id);
+    if (rule.kind != RuleKind::marker && recalls_matches(rule)) plan.recallers.push_back(rule.id);
     for (const Rule* link : links_of(rule)) {
       for (const auto& action : link->actions) {
         if (action.kind == ActionKind::skip_after) plan.jumps[rule.id].push_back(action.argument);

@@ -26,9 +26,11 @@ class RandomRules {
       text += "SecDefaultAction \"phase:2,log,pass" + std::string(one_in(2) ? ",t:lowercase" : "") + "\"\n";
     if (one_in(2))
       text += "SecAction \"id:2,phase:1,pass,nolog,setvar:tx.level=" + number() + ",setvar:'tx.mode=a b'\"\n";
+    text += "SecAction \"id:3,phase:1,pass,nolog,setvar:tx.always=1\"\n";
     id_ = 10;
     const auto count = 2 + below(8);
     for (std::uint32_t i = 0; i < count; ++i) {
+      if (one_in(3)) text += constant();
       text += chain();
       if (one_in(6)) text += "SecMarker M" + std::to_string(below(2)) + "\n";
       if (one_in(8))
@@ -161,6 +163,13 @@ class RandomRules {
     if (one_in(3)) text += ",tag:'t'";
     if (one_in(12)) text += ",multiMatch";
     return text;
+  }
+  /// Holds for every request.
+  [[nodiscard]] std::string constant() {
+    const auto effect =
+        one_in(3) ? "skipAfter:M" + std::to_string(below(2)) : "setvar:tx." + tx_name() + "=" + number();
+    return "SecRule " + pick({"&TX:nothing \"@eq 0\"", "TX:always \"@eq 1\"", "&TX:/^never_/ \"!@gt 0\""}) +
+           " \"id:" + std::to_string(++id_) + ",phase:" + phase() + ",pass,nolog," + effect + "\"\n";
   }
   [[nodiscard]] std::string chain() {
     const auto length = 1 + (one_in(2) ? 1 + below(2) : 0);
