@@ -22,8 +22,10 @@ class NarrowedRules {
   NarrowedRules& operator=(const NarrowedRules&) = delete;
 
   /// The rules that decide a request of which only `candidates` of the separable rules may match: with these, and with everything
-  /// that is not separable, in their order. Where others are left out, one rule that always fails stands for them, so that
-  /// MATCHED_VARS is as clean behind it as it would be. The set goes back for later requests when it is let go of.
+  /// that is not separable, in their order. Where others are left out, one rule that empties MATCHED_VARS stands for them, as their
+  /// failure would. Rules that hold for every request and only write constants to TX or skip what is left out anyway are replaced by
+  /// one that writes them, unless a rule that is kept would see the difference. The set goes back for later requests when it is
+  /// let go of.
   [[nodiscard]] std::shared_ptr<modsecurity::RulesSet> narrow(const fastpath::Candidates& candidates) const;
 
  private:
