@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <set>
 #include <stdexcept>
 
@@ -56,8 +57,11 @@ class Folder {
 
   /// After a refusal: rules that hold for some requests only and then decide whether others run. Those that the refused rule
   /// depends on, or all if there are none.
-  [[nodiscard]] const std::set<std::int64_t>& in_the_way() const noexcept {
-    return on_the_way_.empty() ? steering_ : on_the_way_;
+  [[nodiscard]] std::set<std::int64_t> in_the_way() const {
+    if (!on_the_way_.empty()) return on_the_way_;
+    std::set<std::int64_t> all;
+    for (const auto& rule : sometimes_) all.insert(rule.first);
+    return all;
   }
 
  private:
@@ -68,7 +72,6 @@ class Folder {
     if (!plan_.refusal.empty()) return;
     plan_.refusal = "rule " + std::to_string(rule.id) + ": " + why;
     for (const auto& [id, effects] : sometimes_) {
-      steering_.insert(id);
       const bool skips = std::ranges::any_of(effects.skip_after, [&](const auto& to) { return skips_.contains(to); });
       if (skips || effects.may_end || removed_by(rule, effects.removed_ids, effects.removed_tags))
         on_the_way_.insert(id);
@@ -332,7 +335,7 @@ class Folder {
     if (possible) {
       const bool steers = effects.may_end || !effects.removed_ids.empty() || !effects.removed_tags.empty() ||
                           !effects.skip_after.empty();
-      if (steers) sometimes_.emplace_back(rule.id, effects);
+      if (steers && plan_.refusal.empty()) sometimes_.emplace_back(rule.id, effects);
       apply(rule, effects, reach, false);
     }
     const std::string note = possible ? "no visible effect" : "its chain never holds";
@@ -453,7 +456,6 @@ class Folder {
   const std::set<std::int64_t>& gates_;
   std::vector<std::pair<std::int64_t, Effects>>
       sometimes_;                      // rules that hold for some requests and then decide what runs
-  std::set<std::int64_t> steering_;    // all of them, after a refusal
   std::set<std::int64_t> on_the_way_;  // those that decide whether the refused rule runs
   Plan plan_;
   TxState state_;
@@ -471,22 +473,19 @@ class Folder {
 }  // namespace
 
 Plan fold(const RuleList& rules, const FoldOptions& options) {
-  std::set<std::int64_t> gates;
-  Folder first(rules, options, gates);
-  Plan plan = first.run();
   // CRS 4 takes all of its rules out for Apache's own requests, rules of a user's skip a whole set for one path: if no more can be
   // said of requests for which that may be so, those go to the library, and the others can be proven.
-  std::set<std::int64_t> in_the_way = first.in_the_way();
-  for (bool refused = !plan.refusal.empty(); refused && !in_the_way.empty();) {
-    gates.merge(in_the_way);
-    Folder next(rules, options, gates);
-    Plan with_gates = next.run();
-    refused = !with_gates.refusal.empty();
-    if (!refused) return with_gates;
-    in_the_way = next.in_the_way();
-    std::erase_if(in_the_way, [&](std::int64_t id) { return gates.contains(id); });
+  std::set<std::int64_t> gates;
+  std::optional<Plan> without_gates;
+  for (;;) {
+    Folder folder(rules, options, gates);
+    Plan plan = folder.run();
+    if (plan.refusal.empty()) return plan;
+    if (!without_gates) without_gates = std::move(plan);
+    const auto before = gates.size();
+    gates.merge(folder.in_the_way());
+    if (gates.size() == before) return std::move(*without_gates);
   }
-  return plan;
 }
 
 bool steers(const Rule& rule, const RuleList& rules) {

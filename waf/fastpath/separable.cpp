@@ -175,18 +175,25 @@ struct Jump {
   int phase = 0;
 };
 
-[[nodiscard]] std::vector<Jump> jumps_of(const RuleList& rules, std::size_t place) {
-  std::vector<Jump> jumps;
-  const Rule& rule = rules.rules[place];
+/// The markers that a match of the rule skips to.
+[[nodiscard]] std::vector<std::string> markers_of(const Rule& rule) {
+  std::vector<std::string> markers;
   for (const Rule* link : links_of(rule)) {
     for (const auto& action : link->actions) {
-      if (action.kind != ActionKind::skip_after) continue;
-      const auto behind = rules.rules.begin() + static_cast<std::ptrdiff_t>(place) + 1;
-      const auto marker = std::find_if(behind, rules.rules.end(), [&](const Rule& other) {
-        return other.kind == RuleKind::marker && other.marker == action.argument;
-      });
-      jumps.push_back({place + 1, static_cast<std::size_t>(marker - rules.rules.begin()), rule.phase});
+      if (action.kind == ActionKind::skip_after) markers.push_back(action.argument);
     }
+  }
+  return markers;
+}
+
+[[nodiscard]] std::vector<Jump> jumps_of(const RuleList& rules, std::size_t place) {
+  std::vector<Jump> jumps;
+  const auto behind = rules.rules.begin() + static_cast<std::ptrdiff_t>(place) + 1;
+  for (const auto& name : markers_of(rules.rules[place])) {
+    const auto marker = std::find_if(behind, rules.rules.end(), [&](const Rule& other) {
+      return other.kind == RuleKind::marker && other.marker == name;
+    });
+    jumps.push_back({place + 1, static_cast<std::size_t>(marker - rules.rules.begin()), rules.rules[place].phase});
   }
   return jumps;
 }
@@ -326,11 +333,7 @@ void find_separable(const RuleList& rules, Plan& plan) {
   for (const auto& rule : rules.rules) {
     if (rule.kind != RuleKind::marker && observes_matched(rule)) plan.observers.push_back(rule.id);
     if (rule.kind != RuleKind::marker && recalls_matches(rule)) plan.recallers.push_back(rule.id);
-    for (const Rule* link : links_of(rule)) {
-      for (const auto& action : link->actions) {
-        if (action.kind == ActionKind::skip_after) plan.jumps[rule.id].push_back(action.argument);
-      }
-    }
+    if (auto markers = markers_of(rule); !markers.empty()) plan.jumps.emplace(rule.id, std::move(markers));
     if (any_action(rule, [&](const Action& action) {
           return action.kind == ActionKind::setvar && reads_macro(action.argument, disturbed);
         })) {
